@@ -1,0 +1,1 @@
+"""What a person reads: run records, the gate's verdict, the terminal. Reads files and never imports torch."""

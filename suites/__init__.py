@@ -1,0 +1,1 @@
+"""What is measured: pytest suites aimed at torch, and `machinery`, aimed at ourselves."""

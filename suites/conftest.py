@@ -1,0 +1,251 @@
+"""Options, plan, run record and exit codes of the suites."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import torch
+
+from fixtures import judgement
+from fixtures.claims import SCHEMA
+from fixtures.known import KnownError, read_known
+from fixtures.target import Target, TargetError, load_target
+from reports import records
+from suites import asking, recording
+from suites.settings import Settings, add_options, read_settings, unavailable
+from suites.weights.subjects import weight_cases
+
+KNOWN_VIOLATIONS = Path(__file__).with_name("known_violations.toml")
+
+PASS, STOP, NO_EVIDENCE = 0, 1, 2
+
+settings_key = pytest.StashKey[Settings]()
+plan_key = pytest.StashKey[records.Plan]()
+target_key = pytest.StashKey[Target]()
+known_key = pytest.StashKey[tuple[Any, ...]]()
+findings_key = pytest.StashKey[asking.Findings]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Register the suites' options."""
+    add_options(parser)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_cmdline_main(config: pytest.Config) -> Iterator[None]:
+    """Exit codes: 0 pass, 1 stop, 2 no evidence or an error of any kind, pytest's own usage errors among them."""
+    try:
+        code = yield
+    except pytest.UsageError as error:
+        for message in error.args:
+            print(f"error: {message}", file=sys.stderr)
+        return NO_EVIDENCE
+    return code if code in (None, PASS, STOP) else NO_EVIDENCE
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Read the options, load the target, draw the plan (or take over the one that is handed in)."""
+    config.addinivalue_line("markers", "asks(family, questions): answers the questions about each case of the family")
+    worker = getattr(config, "workerinput", None)
+    if worker is not None:
+        settings = msgspec.convert(worker["settings"], Settings)
+    else:
+        settings = read_settings(config)
+    config.stash[settings_key] = settings
+    try:
+        config.stash[target_key] = load_target(settings.target)
+        config.stash[known_key] = read_known(KNOWN_VIOLATIONS)
+        if worker is not None:
+            config.stash[plan_key] = msgspec.convert(worker["plan"], records.Plan)
+        elif settings.plan is not None:
+            handed_in = records.read_record(settings.plan, records.Plan)
+            config.stash[plan_key] = msgspec.structs.replace(handed_in, target=settings.target, claims=())
+    except (TargetError, KnownError, records.RecordError) as error:
+        raise pytest.UsageError(str(error)) from None
+    if worker is None:
+        config.pluginmanager.register(Controller(config, recording.Recorder(settings)), "kaiming gate controller")
+
+
+def plan_of(config: pytest.Config) -> records.Plan:
+    """The plan; drawn when it is first asked for, since Hypothesis must not be used before the session starts."""
+    if plan_key not in config.stash:
+        settings = config.stash[settings_key]
+        config.stash[plan_key] = records.Plan(
+            schema=SCHEMA,
+            seed=settings.seed,
+            tier=settings.tier,
+            devices=settings.devices,
+            target=settings.target,
+            false_alarm_rate=settings.false_alarm_rate,
+            cases=tuple(weight_cases(settings.tier, settings.seed, settings.devices)),
+        )
+    return config.stash[plan_key]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """pytest-xdist: workers take over the controller's options and plan, so that all ask from one list."""
+    node.workerinput["settings"] = msgspec.to_builtins(node.config.stash[settings_key])
+    node.workerinput["plan"] = msgspec.to_builtins(plan_of(node.config))
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Options as they are in force."""
+    settings = config.stash[settings_key]
+    asked = config.stash.get(plan_key, settings)
+    return [
+        f"kaiming gate: torch {torch.__version__}, target {settings.target}, tier {asked.tier}, seed {asked.seed}, "
+        f"devices {', '.join(asked.devices)}, false-alarm rate {asked.false_alarm_rate:g}",
+        *(f"not asked: {device} ({reason})" for device, reason in settings.absent_devices.items()),
+    ]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Call a test that asks once for each case of its family in the plan."""
+    mark = metafunc.definition.get_closest_marker("asks")
+    if mark is not None:
+        cases = [case for case in plan_of(metafunc.config).cases if case.family == mark.args[0]]
+        metafunc.parametrize("case", cases, ids=[case.subject.key for case in cases])
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Write down which claims the selected tests will make, before the first is made."""
+    claims = asking.planned_claims(items)
+    duplicates = {name for name, group in itertools.groupby(sorted(claims)) if len(list(group)) > 1}
+    if duplicates:
+        raise pytest.UsageError(f"planned twice: {sorted(duplicates)[0]}")
+    if not claims:
+        return
+    settings = config.stash[settings_key]
+    plan = msgspec.structs.replace(plan_of(config), claims=claims, selection=settings.selection)
+    promised = judgement.false_alarm_rate(len(claims))
+    if promised > plan.false_alarm_rate:
+        raise pytest.UsageError(
+            f"{len(claims)} claims raise a false alarm with chance {promised:.1e}, more than "
+            f"--false-alarm-rate {plan.false_alarm_rate:g}; ask fewer or accept more"
+        )
+    config.stash[plan_key] = plan
+    if config.option.collectonly:
+        return
+    folder = settings.run_dir
+    folder.mkdir(parents=True, exist_ok=True)
+    # Under xdist every worker writes the same plan, whole or not at all; whichever comes last changes nothing.
+    records.write_record(folder / records.PLAN, plan)
+
+
+@pytest.fixture
+def target(request: pytest.FixtureRequest) -> Target:
+    """What provides the initializers."""
+    return request.config.stash[target_key]
+
+
+@pytest.fixture
+def findings(request: pytest.FixtureRequest, case: records.Case) -> asking.Findings:
+    """Takes this test's findings; devices that are missing here are answered at once."""
+    config = request.config
+    plan, settings = config.stash[plan_key], config.stash[settings_key]
+    found = asking.Findings(
+        case=case,
+        run_seed=plan.seed,
+        torch_version=str(torch.__version__),
+        known=config.stash[known_key] if settings.target == "torch.nn.init" else (),
+        rerun=f"python -m pytest '{request.node.nodeid}' --seed {plan.seed} --tier {plan.tier} --target {plan.target}",
+    )
+    request.node.stash[findings_key] = found
+    if reason := unavailable(case.subject.device):
+        mark = request.node.get_closest_marker("asks")
+        found.no_evidence(mark.args[1](case.subject), reason)
+        found.conclude()
+    return found
+
+
+@pytest.fixture
+def keep_sketch(request: pytest.FixtureRequest, case: records.Case) -> Any:
+    """Keeps the sketch of a core subject in the run."""
+    folder = request.config.stash[settings_key].run_dir
+
+    def keep(sketch: Any) -> None:
+        if case.core:
+            recording.keep_sketch(folder, case.subject, sketch)
+
+    return keep
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """After a test has found all it can find, let what it found decide."""
+    yield
+    if findings_key in item.stash:
+        item.stash[findings_key].conclude()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[Any]:
+    """Send a test's findings with its report, which reaches the recorder wherever the test ran."""
+    report = yield
+    if findings_key in item.stash and report.when == ("setup" if report.skipped else "call"):
+        claims = item.stash[findings_key].finished()
+        report.claims = [msgspec.json.encode(claim).decode() for claim in claims]
+        del item.stash[findings_key]
+    return report
+
+
+class Controller:
+    """Hooks of the process that keeps the record: the only one, or the one that pytest-xdist's workers report to."""
+
+    def __init__(self, config: pytest.Config, recorder: recording.Recorder) -> None:
+        self.config = config
+        self.recorder = recorder
+        self.recording = False
+
+    def start(self) -> None:
+        """Open the record, once it is known that there is something to record."""
+        if not self.recording and (self.recorder.folder / records.PLAN).exists():
+            self.recorder.start()
+            self.recording = True
+
+    def pytest_sessionstart(self) -> None:
+        """Forget what an earlier run left in the same folder."""
+        self.recorder.forget()
+
+    def pytest_collection_finish(self) -> None:
+        """Collected here."""
+        self.start()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self) -> None:
+        """Collected in a worker, which has written the plan."""
+        self.start()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take in what a test found, or why it was left out."""
+        if claims := getattr(report, "claims", None):
+            self.recorder.add(claims)
+        elif report.skipped and not hasattr(report, "wasxfail"):
+            self.recorder.skipped[str(report.longrepr[2] if isinstance(report.longrepr, tuple) else "")] += 1
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Iterator[None]:
+        """Close the record and turn pytest's exit status into ours."""
+        if self.recording:
+            self.recorder.finish()
+        if self.recorder.unknown_violations():
+            session.exitstatus = STOP
+        elif session.exitstatus or self.recorder.unanswered():
+            session.exitstatus = NO_EVIDENCE
+        yield
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """What a person must know of the run."""
+        if not self.recording:
+            return
+        terminalreporter.section("kaiming gate")
+        for line in self.recorder.summary():
+            terminalreporter.write_line(line)
