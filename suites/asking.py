@@ -1,9 +1,10 @@
 """How a test asks: which cases it takes, which claims it will make about each, and how the answers are judged.
 
-    @asks("weights.marginal", marginal_questions)
+    @asks("weights.marginal", cases, marginal_questions)
     def test_weights_follow_the_promised_law(case, findings, target): ...
 
-A test marked so is called once for each case of its family in the plan. Findings are recorded, held or not, and the
+A test marked so is called once for each of its cases: those that `cases` draws, or, where a plan is handed in, those of
+its family in the plan. Findings are recorded, held or not, and the
 test fails after the last of them if any claim was violated that no known violation covers.
 """
 
@@ -45,16 +46,13 @@ class ExactQuestion:
 
 Evidence = TypeVar("Evidence")
 Questions = Callable[[Subject], Iterable[Asked]]
+Cases = Callable[[str, int, tuple[str, ...]], Iterable[Case]]
+"""Tier, the run's seed, devices -> cases of one family."""
 
 
-def asks(family: str, questions: Questions) -> pytest.MarkDecorator:
+def asks(family: str, cases: Cases, questions: Questions) -> pytest.MarkDecorator:
     """Mark a test as the one that answers `questions` about each case of `family`."""
-    return pytest.mark.asks(family, questions)
-
-
-def asks_exactly(family: str, statement: str) -> pytest.MarkDecorator:
-    """Mark a test as the one that answers one contract claim about each case of `family`."""
-    return asks(family, lambda subject: [ExactQuestion(family, statement)])
+    return pytest.mark.asks(family, cases, questions)
 
 
 def planned_claims(items: Iterable[pytest.Item]) -> tuple[str, ...]:
@@ -63,7 +61,7 @@ def planned_claims(items: Iterable[pytest.Item]) -> tuple[str, ...]:
         claim_id(question.family, case.subject)
         for item in items
         if (mark := item.get_closest_marker("asks")) and (case := _case_of(item))
-        for question in mark.args[1](case.subject)
+        for question in mark.args[2](case.subject)
     )
 
 

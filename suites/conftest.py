@@ -19,7 +19,6 @@ from fixtures.target import Target, TargetError, load_target
 from reports import records
 from suites import asking, recording
 from suites.settings import Settings, add_options, read_settings, unavailable
-from suites.weights.subjects import weight_cases
 
 KNOWN_VIOLATIONS = Path(__file__).with_name("known_violations.toml")
 
@@ -54,54 +53,51 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "asks(family, questions): answers the questions about each case of the family")
     worker = getattr(config, "workerinput", None)
     if worker is not None:
-        settings = msgspec.convert(worker["settings"], Settings)
+        settings = msgspec.convert(worker["settings"], Settings, dec_hook=lambda kind, text: kind(text))
     else:
         settings = read_settings(config)
     config.stash[settings_key] = settings
+    # torch fills a tensor from one thread whatever is asked; a team of threads that wait for each other in the smaller
+    # steps around it would make a run's length depend on what else the machine is doing.
+    torch.set_num_threads(1)
     try:
         config.stash[target_key] = load_target(settings.target)
         config.stash[known_key] = read_known(KNOWN_VIOLATIONS)
-        if worker is not None:
-            config.stash[plan_key] = msgspec.convert(worker["plan"], records.Plan)
-        elif settings.plan is not None:
-            handed_in = records.read_record(settings.plan, records.Plan)
-            config.stash[plan_key] = msgspec.structs.replace(handed_in, target=settings.target, claims=())
+        config.stash[plan_key] = _plan(settings)
     except (TargetError, KnownError, records.RecordError) as error:
         raise pytest.UsageError(str(error)) from None
     if worker is None:
         config.pluginmanager.register(Controller(config, recording.Recorder(settings)), "kaiming gate controller")
 
 
-def plan_of(config: pytest.Config) -> records.Plan:
-    """The plan; drawn when it is first asked for, since Hypothesis must not be used before the session starts."""
-    if plan_key not in config.stash:
-        settings = config.stash[settings_key]
-        config.stash[plan_key] = records.Plan(
-            schema=SCHEMA,
-            seed=settings.seed,
-            tier=settings.tier,
-            devices=settings.devices,
-            target=settings.target,
-            false_alarm_rate=settings.false_alarm_rate,
-            cases=tuple(weight_cases(settings.tier, settings.seed, settings.devices)),
-        )
-    return config.stash[plan_key]
+def _plan(settings: Settings) -> records.Plan:
+    """The plan that is handed in, or an empty one that the tests add their cases to."""
+    if settings.plan is not None:
+        handed_in = records.read_record(settings.plan, records.Plan)
+        return msgspec.structs.replace(handed_in, target=settings.target, claims=())
+    return records.Plan(
+        schema=SCHEMA,
+        seed=settings.seed,
+        tier=settings.tier,
+        devices=settings.devices,
+        target=settings.target,
+        false_alarm_rate=settings.false_alarm_rate,
+        cases=(),
+    )
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """pytest-xdist: workers take over the controller's options and plan, so that all ask from one list."""
-    node.workerinput["settings"] = msgspec.to_builtins(node.config.stash[settings_key])
-    node.workerinput["plan"] = msgspec.to_builtins(plan_of(node.config))
+    """pytest-xdist: workers take over the controller's options, the seed above all, and so draw the same cases."""
+    node.workerinput["settings"] = msgspec.to_builtins(node.config.stash[settings_key], enc_hook=str)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Options as they are in force."""
-    settings = config.stash[settings_key]
-    asked = config.stash.get(plan_key, settings)
+    settings, plan = config.stash[settings_key], config.stash[plan_key]
     return [
-        f"kaiming gate: torch {torch.__version__}, target {settings.target}, tier {asked.tier}, seed {asked.seed}, "
-        f"devices {', '.join(asked.devices)}, false-alarm rate {asked.false_alarm_rate:g}",
+        f"kaiming gate: torch {torch.__version__}, target {settings.target}, tier {plan.tier}, seed {plan.seed}, "
+        f"devices {', '.join(plan.devices)}, false-alarm rate {plan.false_alarm_rate:g}",
         *(f"not asked: {device} ({reason})" for device, reason in settings.absent_devices.items()),
     ]
 
@@ -109,9 +105,16 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Call a test that asks once for each case of its family in the plan."""
     mark = metafunc.definition.get_closest_marker("asks")
-    if mark is not None:
-        cases = [case for case in plan_of(metafunc.config).cases if case.family == mark.args[0]]
-        metafunc.parametrize("case", cases, ids=[case.subject.key for case in cases])
+    if mark is None:
+        return
+    family, draw_cases, _ = mark.args
+    stash = metafunc.config.stash
+    settings, plan = stash[settings_key], stash[plan_key]
+    if settings.plan is None:
+        drawn = tuple(draw_cases(plan.tier, plan.seed, plan.devices))
+        stash[plan_key] = plan = msgspec.structs.replace(plan, cases=plan.cases + drawn)
+    cases = [case for case in plan.cases if case.family == family]
+    metafunc.parametrize("case", cases, ids=[case.subject.key for case in cases])
 
 
 @pytest.hookimpl(trylast=True)
@@ -124,7 +127,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not claims:
         return
     settings = config.stash[settings_key]
-    plan = msgspec.structs.replace(plan_of(config), claims=claims, selection=settings.selection)
+    plan = msgspec.structs.replace(config.stash[plan_key], claims=claims, selection=settings.selection)
     promised = judgement.false_alarm_rate(len(claims))
     if promised > plan.false_alarm_rate:
         raise pytest.UsageError(
@@ -161,7 +164,7 @@ def findings(request: pytest.FixtureRequest, case: records.Case) -> asking.Findi
     request.node.stash[findings_key] = found
     if reason := unavailable(case.subject.device):
         mark = request.node.get_closest_marker("asks")
-        found.no_evidence(mark.args[1](case.subject), reason)
+        found.no_evidence(mark.args[2](case.subject), reason)
         found.conclude()
     return found
 
@@ -190,7 +193,8 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[Any]:
     """Send a test's findings with its report, which reaches the recorder wherever the test ran."""
     report = yield
-    if findings_key in item.stash and report.when == ("setup" if report.skipped else "call"):
+    # A device that is missing ends a test in its setup; what was found until then counts as well.
+    if findings_key in item.stash and (report.when == "call" or not report.passed):
         claims = item.stash[findings_key].finished()
         report.claims = [msgspec.json.encode(claim).decode() for claim in claims]
         del item.stash[findings_key]

@@ -74,8 +74,9 @@ def unavailable(device: str) -> str | None:
         return None
     if device not in ACCELERATORS:
         return f"unknown device {device!r}; cpu, {', '.join(ACCELERATORS)} are accepted"
-    backend = getattr(torch, device, None) or getattr(torch.backends, device, None)
-    if backend is None or not backend.is_available():
+    # torch.backends.mps knows about MPS in every release, torch.mps only in later ones; CUDA and XPU are the reverse.
+    backends = (getattr(torch.backends, device, None), getattr(torch, device, None))
+    if not any(backend.is_available() for backend in backends if hasattr(backend, "is_available")):
         return f"torch {torch.__version__} finds no {device} device here"
     return None
 

@@ -4,10 +4,39 @@ from __future__ import annotations
 
 from fixtures.drawing import draw
 from fixtures.marginal import marginal_questions
+from fixtures.strategies import core_draws, core_subjects, draws_for, drawn, kaiming_subjects
+from fixtures.subjects import DTYPES, seed_for
+from reports.records import Case
 from suites.asking import asks
 
+MARGINAL = "weights.marginal"
 
-@asks("weights.marginal", marginal_questions)
+CORE_RESOLUTION = {"quick": 0.002, "full": 0.0005, "soak": 0.00005}
+"""Relative scale error a core subject must show: 9.3 million, 150 million and 15 billion normal draws."""
+
+DRAWN_RESOLUTION = {"quick": 0.01, "full": 0.005, "soak": 0.002}
+"""The same for drawn subjects, which exist for faults of the shape rule: one term too few in a fan of fifty is 1 %."""
+
+DRAWN_SUBJECTS = {"quick": 16, "full": 64, "soak": 64}
+"""Subjects drawn for each initializer and dtype. A fault of one in five subjects is met with probability 0.97 by 16."""
+
+
+def cases(tier, run_seed, devices):
+    for device in devices:
+        for subject in core_subjects(device):
+            resolution = CORE_RESOLUTION[tier]
+            draws = core_draws(subject, resolution)
+            yield Case(family=MARGINAL, subject=subject, draws=draws, resolution=resolution, core=True)
+        for initializer in ("kaiming_normal_", "kaiming_uniform_"):
+            for dtype in DTYPES:
+                strategy = kaiming_subjects(initializer, dtype, device)
+                list_seed = seed_for(run_seed, "subjects", initializer, dtype, device)
+                for subject in drawn(strategy, DRAWN_SUBJECTS[tier], list_seed):
+                    draws, resolution = draws_for(subject, DRAWN_RESOLUTION[tier])
+                    yield Case(family=MARGINAL, subject=subject, draws=draws, resolution=resolution)
+
+
+@asks(MARGINAL, cases, marginal_questions)
 def test_weights_follow_the_promised_law(case, findings, target, keep_sketch):
     def gather(draws, seed):
         return draw(case.subject, draws, seed, target)
