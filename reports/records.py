@@ -34,6 +34,7 @@ SKETCHES = "sketches.npz"
 DIGESTS = "digests.json"
 FAILURE = "failure.json"
 VERDICT = "verdict.json"
+UNKNOWN_TORCH = "unknown"
 RUN_FILES = (PLAN, ENVIRONMENT, CLAIMS, PARTIAL_CLAIMS, SKETCHES, DIGESTS, FAILURE, VERDICT)
 
 
@@ -136,13 +137,13 @@ class Run:
 
     @property
     def label(self) -> str:
-        """Name of the folder."""
-        return self.folder.resolve().name
+        """Name of the folder; bytes in it that are no UTF-8 are replaced."""
+        return os.fsencode(self.folder.resolve().name).decode(errors="replace")
 
     @property
     def torch_version(self) -> str:
-        """The torch that was asked, or "unknown" where the run never got that far."""
-        return str(self.environment.torch.get("version", "unknown")) if self.environment else "unknown"
+        """The torch that was asked; UNKNOWN_TORCH where the run never got that far."""
+        return str(self.environment.torch.get("version", UNKNOWN_TORCH)) if self.environment else UNKNOWN_TORCH
 
     def unanswered(self) -> list[str]:
         """Planned claims without a finding, in the order of the plan."""

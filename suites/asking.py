@@ -10,6 +10,7 @@ test fails after the last of them if any claim was violated that no known violat
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from typing import Protocol, TypeVar
 
 import pytest
 
-from fixtures.claims import SCHEMA, SMALLEST_P, Claim, Reading, Verdict, claim_id
+from fixtures.claims import SCHEMA, SMALLEST_P, Claim, Effect, Reading, Verdict, claim_id
 from fixtures.judgement import CONFIRMATION_FACTOR, Judgement, judge
 from fixtures.known import Known
 from fixtures.subjects import Subject, seed_for
@@ -67,7 +68,8 @@ def planned_claims(items: Iterable[pytest.Item]) -> tuple[str, ...]:
 
 def _case_of(item: pytest.Item) -> Case | None:
     callspec = getattr(item, "callspec", None)
-    return callspec.params.get("case") if callspec else None
+    case = callspec.params.get("case") if callspec else None
+    return case if isinstance(case, Case) else None  # pytest's placeholder where a plan knows no case of the family
 
 
 @dataclass
@@ -109,11 +111,22 @@ class Findings:
             self._add(question, judge(read(screened), lambda read=read: read(confirmation())))
         return screened
 
-    def exact(self, question: Asked, counterexample: str | None, tried: int) -> None:
-        """Record a contract claim: `counterexample` in words, or None after `tried` examples."""
-        reading = Reading(n=tried, broken=counterexample)
+    def exact(
+        self,
+        question: Asked,
+        counterexample: str | None,
+        tried: int,
+        *,
+        note: str | None = None,
+        effect: Effect | None = None,
+    ) -> None:
+        """Record a contract claim: `counterexample` in words, or None after `tried` examples.
+
+        `note` and `effect` are what a reader should know of a claim that holds: a recorded fact and its size.
+        """
+        reading = Reading(n=tried, effect=effect, broken=counterexample)
         verdict = Verdict.VIOLATED if counterexample else Verdict.HOLDS
-        self._add(question, Judgement(verdict, reading, counterexample))
+        self._add(question, Judgement(verdict, reading, counterexample or note))
 
     def no_evidence(self, questions: Iterable[Asked], reason: str) -> None:
         """Record that nothing can be said, and why."""
@@ -130,8 +143,8 @@ class Findings:
             statement=question.statement,
             n=reading.n,
             p=None if reading.p is None else max(reading.p, SMALLEST_P),
-            effect=reading.effect,
-            detectable=reading.detectable,
+            effect=_finite(reading.effect),
+            detectable=_finite(reading.detectable),
             verdict=judgement.verdict,
             note=judgement.note,
             seed=self.seed("screen"),
@@ -159,6 +172,11 @@ class Findings:
             pytest.skip(f"no evidence: {missing[0].note}")
 
 
+def _finite(size: Effect | None) -> Effect | None:
+    """A size that can be written down; weights that are not finite leave none, and JSON would turn it into null."""
+    return size if size is not None and math.isfinite(size.value) else None
+
+
 def replace(claim: Claim, **changes: object) -> Claim:
     """A copy of a claim with some fields changed."""
     return Claim(**{name: getattr(claim, name) for name in claim.__struct_fields__} | changes)  # type: ignore[arg-type]
@@ -170,7 +188,7 @@ def explain(claim: Claim) -> str:
     if claim.p is not None:
         p = f"< {SMALLEST_P:g}" if claim.p <= SMALLEST_P else f"= {claim.p:.2g}"
         seen = f"; {claim.detectable} would be seen" if claim.detectable else ""
-        lines.append(f"  {claim.family}: {claim.effect}, p {p} ({claim.n:,} draws{seen})")
+        lines.append(f"  {claim.family}: {claim.effect or 'no finite effect'}, p {p} ({claim.n:,} draws{seen})")
     if claim.note:
         lines.append(f"  {claim.note}")
     return "\n".join(lines)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch
 from fixtures import judgement
 from fixtures.claims import SCHEMA
 from fixtures.known import KnownError, read_known
+from fixtures.module_faults import ModuleFaultError, plant
 from fixtures.target import Target, TargetError, load_target
 from reports import records
 from suites import asking, recording
@@ -29,6 +30,7 @@ plan_key = pytest.StashKey[records.Plan]()
 target_key = pytest.StashKey[Target]()
 known_key = pytest.StashKey[tuple[Any, ...]]()
 findings_key = pytest.StashKey[asking.Findings]()
+digests_key = pytest.StashKey[dict[str, str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -61,10 +63,12 @@ def pytest_configure(config: pytest.Config) -> None:
     # steps around it would make a run's length depend on what else the machine is doing.
     torch.set_num_threads(1)
     try:
+        if settings.fault:
+            config.add_cleanup(plant(settings.fault))
         config.stash[target_key] = load_target(settings.target)
         config.stash[known_key] = read_known(KNOWN_VIOLATIONS)
         config.stash[plan_key] = _plan(settings)
-    except (TargetError, KnownError, records.RecordError) as error:
+    except (ModuleFaultError, TargetError, KnownError, records.RecordError) as error:
         raise pytest.UsageError(str(error)) from None
     if worker is None:
         config.pluginmanager.register(Controller(config, recording.Recorder(settings)), "kaiming gate controller")
@@ -97,7 +101,8 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     settings, plan = config.stash[settings_key], config.stash[plan_key]
     return [
         f"kaiming gate: torch {torch.__version__}, target {settings.target}, tier {plan.tier}, seed {plan.seed}, "
-        f"devices {', '.join(plan.devices)}, false-alarm rate {plan.false_alarm_rate:g}",
+        f"devices {', '.join(plan.devices)}, false-alarm rate {plan.false_alarm_rate:g}"
+        + (f", planted fault {settings.fault}" if settings.fault else ""),
         *(f"not asked: {device} ({reason})" for device, reason in settings.absent_devices.items()),
     ]
 
@@ -158,8 +163,9 @@ def findings(request: pytest.FixtureRequest, case: records.Case) -> asking.Findi
         case=case,
         run_seed=plan.seed,
         torch_version=str(torch.__version__),
-        known=config.stash[known_key] if settings.target == "torch.nn.init" else (),
-        rerun=f"python -m pytest '{request.node.nodeid}' --seed {plan.seed} --tier {plan.tier} --target {plan.target}",
+        known=config.stash[known_key] if settings.target == "torch.nn.init" and not settings.fault else (),
+        rerun=f"python -m pytest '{request.node.nodeid}' --seed {plan.seed} --tier {plan.tier} --target {plan.target}"
+        + (f" --fault {settings.fault}" if settings.fault else ""),
     )
     request.node.stash[findings_key] = found
     if reason := unavailable(case.subject.device):
@@ -181,6 +187,12 @@ def keep_sketch(request: pytest.FixtureRequest, case: records.Case) -> Any:
     return keep
 
 
+@pytest.fixture
+def keep_digest(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Keeps a fixed-seed digest, or another fact that two runs should share, in the run: name, digest."""
+    return request.node.stash.setdefault(digests_key, {}).__setitem__
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """After a test has found all it can find, let what it found decide."""
@@ -196,8 +208,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[Any]:
     # A device that is missing ends a test in its setup; what was found until then counts as well.
     if findings_key in item.stash and (report.when == "call" or not report.passed):
         claims = item.stash[findings_key].finished()
-        report.claims = [msgspec.json.encode(claim).decode() for claim in claims]
+        report.claims = [records.claim_line(claim).decode() for claim in claims]
         del item.stash[findings_key]
+    if report.when == "call":
+        report.digests = item.stash.get(digests_key, {})
     return report
 
 
@@ -230,6 +244,7 @@ class Controller:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take in what a test found, or why it was left out."""
+        self.recorder.digests.update(getattr(report, "digests", {}))
         if claims := getattr(report, "claims", None):
             self.recorder.add(claims)
         elif report.skipped and not hasattr(report, "wasxfail"):

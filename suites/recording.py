@@ -38,6 +38,7 @@ class Recorder:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.claims: dict[str, Claim] = {}
+        self.digests: dict[str, str] = {}
         self.skipped: Counter[str] = Counter()
         self._started = time.time()
         self._clock = time.perf_counter()
@@ -48,9 +49,13 @@ class Recorder:
         return self.settings.run_dir
 
     def forget(self) -> None:
-        """Remove what an earlier run left in the same folder: an answer must belong to its question."""
+        """Remove what an earlier run left in the same folder: an answer must belong to its question.
+
+        A plan that is handed in from the same folder stays: pytest-xdist's workers have yet to read it.
+        """
         for name in records.RUN_FILES:
-            (self.folder / name).unlink(missing_ok=True)
+            if self.folder / name != self.settings.plan:
+                (self.folder / name).unlink(missing_ok=True)
         for part in (self.folder / PARTS).glob("*.npz"):
             part.unlink()
 
@@ -62,7 +67,7 @@ class Recorder:
     def add(self, lines: list[str]) -> None:
         """Take in a test's findings, each a line of claims.jsonl."""
         with (self.folder / records.PARTIAL_CLAIMS).open("a", encoding="utf-8") as file:
-            file.writelines(line + "\n" for line in lines)
+            file.writelines(lines)
         for line in lines:
             claim = msgspec.json.decode(line, type=Claim)
             self.claims[claim.id] = claim
@@ -77,10 +82,12 @@ class Recorder:
         return [name for name in self.planned() if name not in self.claims]
 
     def finish(self) -> None:
-        """Close the record: claims in their final file, sketches joined, times taken."""
+        """Close the record: claims in their final file, sketches joined, digests written, times taken."""
         order = {name: place for place, name in enumerate(self.planned())}
         records.write_claims(self.folder, sorted(self.claims.values(), key=lambda claim: order.get(claim.id, -1)))
         self._join_sketches()
+        if self.digests:
+            records.write_digests(self.folder, dict(sorted(self.digests.items())))
         self._write_environment()
 
     def _join_sketches(self) -> None:

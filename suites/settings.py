@@ -32,6 +32,7 @@ class Settings:
     run_dir: Path
     false_alarm_rate: float
     target: str
+    fault: str | None
     plan: Path | None
     selection: str
 
@@ -43,6 +44,7 @@ class Settings:
             "devices": list(self.devices),
             "false_alarm_rate": self.false_alarm_rate,
             "target": self.target,
+            "fault": self.fault,
             "selection": self.selection,
         }
 
@@ -54,6 +56,7 @@ OPTIONS: dict[str, dict[str, str]] = {
     "--run-dir": {"metavar": "DIR", "help": "folder for the run record (default: a new one in reports/runs)"},
     "--false-alarm-rate": {"metavar": "P", "help": f"most the run may promise (default: {DEFAULT_FALSE_ALARM_RATE})"},
     "--target": {"metavar": "MODULE", "help": "dotted name or file of what answers torch.nn.init's names"},
+    "--fault": {"metavar": "NAME", "help": "plant this fault in torch's modules first (fixtures/module_faults.py)"},
     "--plan": {"metavar": "FILE", "help": "ask what this plan.json asks, instead of drawing a new one"},
 }
 
@@ -100,7 +103,7 @@ def read_settings(config: pytest.Config) -> Settings:
     rate = _number("--false-alarm-rate", given("--false-alarm-rate"), float, DEFAULT_FALSE_ALARM_RATE)
     if not 0 < rate < 1:
         raise pytest.UsageError(f"--false-alarm-rate {rate}: a probability between 0 and 1 is accepted")
-    plan = Path(given("--plan")) if given("--plan") else None
+    plan = Path(given("--plan")).absolute() if given("--plan") else None
     devices, absent = _devices(given("--device"))
     label = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}Z-torch-{torch.__version__}"
     return Settings(
@@ -111,6 +114,7 @@ def read_settings(config: pytest.Config) -> Settings:
         run_dir=Path(given("--run-dir") or RUNS / label).absolute(),
         false_alarm_rate=rate,
         target=given("--target") or "torch.nn.init",
+        fault=given("--fault"),
         plan=plan,
         selection=config.getoption("keyword", default=""),
     )
@@ -138,4 +142,3 @@ def _devices(asked: str | None) -> tuple[tuple[str, ...], dict[str, str]]:
     if not devices:
         raise pytest.UsageError(f"--device: cpu, {', '.join(ACCELERATORS)} are accepted, separated by commas")
     return devices, {}
-

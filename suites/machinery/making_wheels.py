@@ -8,18 +8,17 @@ from pathlib import Path
 
 
 def make_wheel(
-    folder: Path, version: str, body: str = "", *, name: str = "torch", says: str | None = None, needs: Sequence[str] = ()
+    folder: Path, version: str, body: str = "", *, name: str = "torch", needs: Sequence[str] = ()
 ) -> Path:
     """Write a wheel of `name` into `folder`, over one of the same version.
 
     Args:
         body: Python to run when it is imported.
-        says: the version that it gives itself, if not its own.
         needs: its requirements.
     """
     about = f"{name}-{version}.dist-info"
     files = {
-        f"{name}/__init__.py": f"{body}\n__version__ = {says or version!r}\n",
+        f"{name}/__init__.py": f"{body}\n__version__ = {version!r}\n",
         f"{about}/METADATA": "\n".join(
             ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", *(f"Requires-Dist: {need}" for need in needs)]
         ),

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -21,7 +20,6 @@ from suites.machinery.making_wheels import make_wheel
         ("torch", "torch", None),
         ("torch>=2.6", "torch>=2.6", None),
         ("torch==2.6.*", "torch==2.6.*", None),
-        ("torch @ https://host.test/torch-2.6.0.whl", "torch@ https://host.test/torch-2.6.0.whl", None),
     ],
 )
 def test_a_version_or_requirement_is_for_pip_to_install(text, requirement, version, tmp_path):
@@ -60,7 +58,7 @@ def test_a_run_folder_is_a_baseline_only(tmp_path):
 
     assert parse_baseline("run", tmp_path) == RunFolder(tmp_path / "run")
     with pytest.raises(SideError, match="is a folder"):
-        parse_candidate("run", tmp_path)
+        parse_candidate("./run", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +75,7 @@ def test_a_run_folder_is_a_baseline_only(tmp_path):
         ("torch-2.6.0-py3-none-any.whl", "does not exist"),
         ("./notes.txt", "is neither a wheel nor executable"),
         ("./empty", "is a folder"),
+        ("empty", "names empty, not torch"),
         ("torch.whl", "has no wheel's file name"),
         ("jax-1.0-py3-none-any.whl", "is a wheel of jax, not of torch"),
         ("torch @ file://{here}/empty", "is a source folder"),
@@ -95,6 +94,18 @@ def test_anything_else_is_refused_in_one_line_that_says_what_is_accepted(text, w
     assert "\n" not in str(refusal.value)
 
 
+def test_a_url_may_change_its_content_and_is_not_pinned(tmp_path):
+    wanted = parse_candidate("torch @ https://host.test/torch-2.6.0-py3-none-any.whl", tmp_path)
+
+    assert wanted.version is None
+
+
+def test_a_folder_that_happens_to_be_called_torch_changes_nothing(tmp_path):
+    (tmp_path / "torch").mkdir()
+
+    assert parse_baseline("torch", tmp_path).requirement == "torch"
+
+
 def test_credentials_go_to_pip_and_nowhere_else(tmp_path):
     url = "https://user:secret@host.test/torch-2.6.0-py3-none-any.whl?token=secret"
 
@@ -109,4 +120,4 @@ def test_credentials_go_to_pip_and_nowhere_else(tmp_path):
 
 def test_a_folder_without_a_plan_is_no_run(tmp_path):
     with pytest.raises(SideError, match=r"without the plan\.json of a run"):
-        parse_baseline(os.curdir, Path(tmp_path))
+        parse_baseline(f".{os.sep}", tmp_path)

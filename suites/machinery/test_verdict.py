@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 import pytest
 
@@ -122,15 +124,31 @@ def test_a_broken_contract_on_both_sides_is_a_notice():
 
 
 def test_a_violation_that_became_clearly_worse_stops():
-    verdict = gate(run(violated(percent=0.7, known="known")), run(violated(percent=-1.11, known="known")))
+    # sqrt(0.2 * (0.2 + 4 * 0.7) + 0.2 * (0.2 + 4 * 2.3)) = 1.57
+    verdict = gate(run(violated(percent=0.7, known="known")), run(violated(percent=-2.3, known="known")))
 
     assert (verdict.outcome, only_change(verdict)) == (Outcome.STOP, Change.WORSE)
 
 
-def test_a_violation_within_what_both_sides_detect_did_not_become_worse():
-    verdict = gate(run(violated(percent=-0.7)), run(violated(percent=-1.09)))
+def test_a_violation_did_not_become_worse_within_the_noise_of_two_measurements():
+    verdict = gate(run(violated(percent=-0.7)), run(violated(percent=-2.2)))
 
     assert only_change(verdict) is Change.UNREGISTERED
+
+
+def test_a_violation_that_became_smaller_is_no_worse():
+    assert only_change(gate(run(violated(percent=-9)), run(violated(percent=1)))) is Change.UNREGISTERED
+
+
+@pytest.mark.parametrize("rate", [0.004, 1e-4, 2e-5])
+def test_two_counts_of_the_same_defect_are_never_called_worse(rate):
+    """A count has the relative standard error 1 / sqrt(count); eight of them lie between the two counts."""
+    n = 1_600_000
+    spread = 4 * math.sqrt(2 * rate / n)
+    counts = {"detectable": Effect(2 * 9.21 / n, "of all weights")}
+    before, after = (violated(effect=Effect(rate + step, "of all weights"), **counts) for step in (-spread, spread))
+
+    assert only_change(gate(run(before), run(after))) is Change.UNREGISTERED
 
 
 def test_sizes_in_different_units_are_not_weighed_against_each_other():
@@ -426,6 +444,16 @@ def test_the_most_plainly_violated_claims_come_first():
 
     families = [reason.text.split(": ")[1].split(" of ")[0] for reason in verdict.reasons]
     assert families == ["weights.contract.bounds", "weights.c", "weights.b", "weights.a"]
+
+
+def test_claims_about_one_initializer_with_other_arguments_are_one_reason():
+    variants = [subject(initializer=name) for name in ("trunc_normal_", "trunc_normal_(std=0.02)")]
+    after = run(*(violated(subject=variant) for variant in variants))
+    verdict = gate(run(*(claim(subject=variant) for variant in variants)), after)
+
+    (reason,) = verdict.reasons
+    assert "weights.marginal.scale of trunc_normal_ in float32 (2 claims)" in reason.text
+    assert reason.claims == 2
 
 
 # How to repeat it

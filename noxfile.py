@@ -1,0 +1,106 @@
+"""Sessions of Kaiming Gate; `nox -l` lists them.
+
+None has a venv of nox's own: sessions share environments, and `gate` needs nox to leave its exit status alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import nox
+
+if sys.version_info < (3, 11):  # noqa: UP036 - requires-python binds only what is installed, and this never is
+    print(f"gate: Python 3.11 or newer is needed, and nox runs on {sys.version.split()[0]}", file=sys.stderr)
+    sys.exit(2)
+
+ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT))
+
+from fixtures import gating  # noqa: E402 - found only after the line above
+from fixtures.environments import Environment  # noqa: E402
+from fixtures.failures import Unusable  # noqa: E402
+from fixtures.gate_options import TIMEOUT_SECONDS  # noqa: E402
+from fixtures.launching import new_run_folder, run_suite  # noqa: E402
+from fixtures.sides import Framework, pinned  # noqa: E402
+
+ENVIRONMENTS = gating.environments_of(ROOT)
+PROJECT = ENVIRONMENTS.project
+
+nox.options.sessions = ["lint", "types", "tests"]
+
+
+@nox.session(venv_backend="none")
+def gate(session: nox.Session) -> None:
+    """Judge a candidate torch against a baseline: nox -s gate -- --baseline 2.13.0 --candidate 2.14.1."""
+    sys.exit(gating.main(session.posargs, root=ROOT, beside=Path(session.invoked_from)))
+
+
+@nox.session(venv_backend="none")
+def tests(session: nox.Session) -> None:
+    """Run the project's own tests: that the instrument sees what it must and nothing else."""
+    with _held(session, "machinery", pinned(PROJECT.baseline)) as environment:
+        _run(session, environment, "pytest", "suites/machinery", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+@nox.parametrize("torch", PROJECT.releases)
+def suites(session: nox.Session, torch: str) -> None:
+    """Run the suites on one supported torch release; violations known of it are reported and tolerated."""
+    with _held(session, "suites", pinned(torch)) as environment:
+        folder = new_run_folder(ROOT / gating.RUNS, "suites", torch)
+        # Any tier may be among the options, so the longest limit holds.
+        limit = TIMEOUT_SECONDS["soak"]
+        ended = run_suite(environment, folder, gating.SUITE, session.posargs, root=ROOT, timeout=limit)
+    if ended.failure is not None:
+        session.error(ended.failure.reason)
+    if ended.code != 0:
+        session.error(f"exit status {ended.code}; see {folder}")
+
+
+@nox.session(venv_backend="none")
+def faults(session: nox.Session) -> None:
+    """Plant every fault, run the suite against each, and print who saw which."""
+    with _held(session, "machinery", pinned(PROJECT.baseline)) as environment:
+        matrix = new_run_folder(ROOT / gating.RUNS, "faults", PROJECT.baseline) / "faults.json"
+        _run(session, environment, "suites.machinery.fault_matrix", "--json", str(matrix), *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def report(session: nox.Session) -> None:
+    """Read run folders without a venv of one's own: nox -s report -- gate BASELINE_RUN CANDIDATE_RUN."""
+    with _held(session, "reports") as environment:
+        command = environment.module("reports", *session.posargs)
+        sys.exit(subprocess.run(command, cwd=ROOT, env=dict(environment.variables), check=False).returncode)
+
+
+@nox.session(venv_backend="none")
+def lint(session: nox.Session) -> None:
+    """Check style and format with ruff."""
+    with _held(session, "lint") as environment:
+        _run(session, environment, "ruff", "check")
+        _run(session, environment, "ruff", "format", "--check")
+
+
+@nox.session(venv_backend="none")
+def types(session: nox.Session) -> None:
+    """Check types with mypy, strictly on fixtures and reports."""
+    with _held(session, "types", pinned(PROJECT.baseline)) as environment:  # torch's own types are part of the check
+        _run(session, environment, "mypy")
+
+
+@contextlib.contextmanager
+def _held(session: nox.Session, group: str, framework: Framework | None = None) -> Iterator[Environment]:
+    try:
+        with ENVIRONMENTS.hold(group, framework) as environment:
+            yield environment
+    except Unusable as error:
+        session.error(str(error))
+
+
+def _run(session: nox.Session, environment: Environment, module: str, *arguments: str) -> None:
+    command = environment.module(module, *arguments)
+    session.run(*command, env=dict(environment.variables), include_outer_env=False, external=True)

@@ -1,0 +1,323 @@
+"""What a person reads in a terminal: the verdict of a gate, and one run. Fits windows from 60 columns on.
+
+Whatever comes from a run file is shown as text: no markup is read, and nothing reaches the terminal but through
+`printable`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+
+import msgspec
+from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.text import Text
+
+from fixtures.claims import Claim
+from fixtures.judgement import FALSE_ALARM_PER_CLAIM, false_alarm_rate
+from reports import comparison
+from reports.comparison import Change, ClaimChange, compare, grouped
+from reports.records import UNKNOWN_TORCH, Environment, Run
+from reports.verdict import FamilyCount, GateVerdict, Outcome, Reason, Streams, family_counts, statistical, undecided
+from reports.wording import first_few, measured, p_value, plural, printable, size
+
+STYLES = {
+    Outcome.PASS: "bold green",
+    Outcome.NOTICE: "bold yellow",
+    Outcome.NO_EVIDENCE: "bold magenta",
+    Outcome.STOP: "bold red",
+}
+
+NEXT_STEPS = {
+    Outcome.PASS: "nothing stops this upgrade.",
+    Outcome.NOTICE: "nothing stops this upgrade; read the notices.",
+    Outcome.NO_EVIDENCE: "nothing was decided; mend what is named above and run the gate again.",
+    Outcome.STOP: "do not upgrade before the reasons above are understood.",
+}
+
+GATE_TITLES = {
+    Change.NEW: "New violations",
+    Change.WORSE: "Violated on both sides, clearly worse in the candidate",
+    Change.UNREGISTERED: "Violated on both sides, and not registered as known",
+    Change.UNRESOLVED: "Registered as known, and too small for these claims to show on both sides",
+    Change.REGISTERED: "Violated on both sides, registered as known",
+    Change.LOST: "The baseline could tell, the candidate could not",
+    Change.MENDED: "Mended: violated in the baseline, holds in the candidate",
+}
+RUN_TITLES = {Change.UNREGISTERED: "Violated", Change.REGISTERED: "Violated, registered as known for this release"}
+
+TOP_REASONS = 3
+MOST_LISTED = 20
+"""Groups listed of one kind; nobody reads on beyond, and verdict.json has them all."""
+
+MOST_NOTES = 5
+"""Different notes listed for claims without evidence."""
+
+MOST_TAIL_LINES = 20
+"""Lines of a failed run's output: enough for a Python traceback with its cause."""
+
+
+def text(*parts: str | tuple[str, str]) -> Text:
+    """One line from parts, each plain or with a style: the only way in which text gets onto the screen here."""
+    pairs = [(part, "") if isinstance(part, str) else part for part in parts]
+    return Text.assemble(*((printable(part), style) for part, style in pairs))
+
+
+def unwrapped(line: str) -> Text:
+    """A line to be copied (a command, a path): left to the terminal to wrap. To be printed without cropping."""
+    return Text(printable(line, LONGEST_COMMAND), no_wrap=True, overflow="ignore")
+
+
+LONGEST_COMMAND = 5000
+"""Characters of a path (4096 on Linux) or a command with one in it."""
+
+
+def verdict_page(verdict: GateVerdict, references: Mapping[str, str]) -> RenderableType:
+    """The verdict of a gate; what decides comes first.
+
+    Args:
+        verdict: what the gate decided.
+        references: where registered violations are discussed, by id.
+    """
+    return Group(
+        *_headline(verdict),
+        *_reasons(verdict.reasons),
+        *_next_step(verdict),
+        *(_claim_table(verdict.counts) if verdict.baseline.claims and verdict.candidate.claims else ()),
+        *_listed(verdict.changes, GATE_TITLES, references),
+        *_undecided(verdict.changes),
+        *_section(
+            "Beside the claims",
+            _item(_streams(verdict.streams)),
+            _item(text(f"speed: {verdict.speed}")),
+            _false_alarms(verdict.baseline.statistical + verdict.candidate.statistical, verdict.false_alarm_rate),
+        ),
+    )
+
+
+def run_page(run: Run, references: Mapping[str, str]) -> RenderableType:
+    """One run, as far as it went.
+
+    Args:
+        run: the run.
+        references: where registered violations are discussed, by id.
+    """
+    # Against itself a run has no changes: what is violated is violated on both sides.
+    changes = tuple(compare(run, run))
+    return Group(
+        text((f"run {run.label}", "bold"), f"  torch {run.torch_version}"),
+        *_ending(run),
+        *_facts(run),
+        *_claim_table(family_counts(changes)),
+        *_listed(changes, RUN_TITLES, references),
+        *_undecided(changes),
+        *_skipped(run.environment),
+        *_section(
+            "Beside the claims",
+            _item(text(f"fixed-seed digests: {len(run.digests)}, {plural(len(run.sketches), 'sketched array')}")),
+            _false_alarms(statistical(run), false_alarm_rate(statistical(run))),
+        ),
+    )
+
+
+class _Hanging:
+    """Lines behind a marker, each wrapped so that it stays to the marker's right."""
+
+    def __init__(self, marker: str, *lines: Text) -> None:
+        self.marker, self.lines = marker, lines
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        before = Text(self.marker)
+        for line in self.lines:
+            for wrapped in line.wrap(console, options.max_width - len(self.marker)):
+                wrapped.rstrip()
+                yield before + wrapped
+                before = Text(" " * len(self.marker))
+
+
+def _section(title: str, *content: RenderableType) -> list[RenderableType]:
+    return [Text(), text((title, "bold")), *content]
+
+
+def _item(*lines: Text) -> _Hanging:
+    return _Hanging("  - ", *lines)
+
+
+def _left_out(left: int) -> list[RenderableType]:
+    return [_item(text(f"and {left} more"))] if left > 0 else []
+
+
+def _headline(verdict: GateVerdict) -> Iterator[RenderableType]:
+    before, after = (
+        side.torch if side.torch != UNKNOWN_TORCH else side.label for side in (verdict.baseline, verdict.candidate)
+    )
+    versions = f"  torch {before} -> {after}"
+    yield text((f" {verdict.outcome.upper()} ", f"{STYLES[verdict.outcome]} reverse"), versions)
+    if verdict.plan:
+        yield text((", ".join(f"{name} {value}" for name, value in verdict.plan.items()), "dim"))
+
+
+def _reasons(reasons: tuple[Reason, ...]) -> Iterator[RenderableType]:
+    """The most important reasons, and those that no list of claims below repeats."""
+    if reasons:
+        yield Text()
+    for number, reason in enumerate(reasons[:TOP_REASONS], start=1):
+        yield _reason(f"{number}. ", reason)
+    others = [reason for reason in reasons[TOP_REASONS:] if not reason.claims]
+    below = len(reasons[TOP_REASONS:]) - len(others)
+    for reason in others[:MOST_LISTED]:
+        yield _reason(" - ", reason)
+    yield from _left_out(len(others) - MOST_LISTED)
+    if below:
+        yield _Hanging(" - ", text(f"{plural(below, 'more finding')} in the lists below"))
+
+
+def _reason(marker: str, reason: Reason) -> RenderableType:
+    tail = (text((line, "dim")) for line in reason.details[-MOST_TAIL_LINES:])
+    return _Hanging(marker, text((reason.outcome, STYLES[reason.outcome]), f": {reason.text}"), *tail)
+
+
+def _next_step(verdict: GateVerdict) -> Iterator[RenderableType]:
+    seed = verdict.plan.get("seed")
+    again = f" The same gate with --seed {seed} repeats these draws, without it takes others." if seed else ""
+    yield Text()
+    yield _Hanging("", text(("Next: ", "bold"), NEXT_STEPS[verdict.outcome], again))
+    if verdict.rerun:
+        yield unwrapped(f"  {verdict.rerun}")
+
+
+def _claim_table(counts: tuple[FamilyCount, ...]) -> Iterator[RenderableType]:
+    """Counts by family and dtype, in 60 columns: a line for the family's name, so that they fit every window."""
+    if not counts:
+        return
+    yield Text()
+    yield text((f"{'Claims':11}{'asked':>6}{'hold':>12}{'violated':>12}{'mended':>7}{'no evidence':>12}", "bold"))
+    for family, rows in groupby(counts, key=lambda row: row.family):
+        yield text(family)
+        for row in _quiet_together(list(rows)):
+            yield text(
+                f"  {printable(row.dtype, 9):9}{row.claims:6}{_both(row.holds):>12}",
+                (f"{_both(row.violated):>12}", "red" if any(row.violated) else ""),
+                (f"{row.mended:7}", "green" if row.mended else ""),
+                (f"{_both(row.no_evidence):>12}", "magenta" if any(row.no_evidence) else ""),
+            )
+
+
+def _quiet_together(rows: list[FamilyCount]) -> list[FamilyCount]:
+    """The rows of a family; one row for all its dtypes where every claim holds on both sides."""
+    claims = sum(row.claims for row in rows)
+    if len(rows) == 1 or any(row.holds != (row.claims, row.claims) for row in rows):
+        return rows
+    return [msgspec.structs.replace(rows[0], dtype="all types", claims=claims, holds=(claims, claims))]
+
+
+def _both(counts: tuple[int, int]) -> str:
+    """Baseline and candidate; one number where they agree."""
+    before, after = counts
+    return str(after) if before == after else f"{before}->{after}"
+
+
+def _listed(
+    changes: Iterable[ClaimChange], titles: Mapping[Change, str], references: Mapping[str, str]
+) -> Iterator[RenderableType]:
+    changes = list(changes)
+    for kind, title in titles.items():
+        groups = grouped(changes, kind)
+        if groups:
+            total = sum(len(group.members) for group in groups)
+            blocks = [_block(group, references) for group in groups[:MOST_LISTED]]
+            yield from _section(f"{title}: {plural(total, 'claim')}", *blocks, *_left_out(len(groups) - MOST_LISTED))
+
+
+def _block(group: comparison.Group, references: Mapping[str, str]) -> RenderableType:
+    """A group of claims, the worst of them with effect, p-value and power, and what is known of it."""
+    family, initializer, dtype = group.topic
+    worst = group.worst
+    alone = worst.claim if len(group.members) == 1 else None
+    whom = alone.subject.key if alone else f"{initializer} in {dtype}: {plural(len(group.members), 'claim')}"
+    lines = [text((f"{family}, {whom}", "bold"))]
+    if worst.claim:
+        unit = worst.claim.effect.unit if worst.claim.effect else None
+        before = "" if worst.baseline is worst.candidate else f", baseline: {measured(worst.baseline, unit)}"
+        lines.append(text(measured(worst.claim), before, (_certainty(worst.claim), "dim")))
+        if not alone:
+            lines.append(text(f"worst: {worst.claim.subject.key}"))
+    for known in sorted({member.violation.known or "" for member in group.members if member.violation} - {""}):
+        reference = references.get(known)
+        lines.append(text(f"known as {known}", f": {reference}" if reference else ""))
+    return _item(*lines)
+
+
+def _certainty(claim: Claim) -> str:
+    """How sure the effect is: p-value, samples, and the smallest effect that would have been seen."""
+    parts = [p_value(claim.p)] if claim.p is not None else []
+    if claim.n:
+        parts.append(plural(claim.n, "sample"))
+    if claim.detectable:
+        parts.append(f"detects {size(claim.detectable, claim.effect.unit if claim.effect else None)}")
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _undecided(changes: Iterable[ClaimChange]) -> Iterator[RenderableType]:
+    notes = undecided(changes)
+    if notes:
+        lines = [_item(text(f"{plural(count, 'claim')}: {note}")) for note, count in notes.most_common(MOST_NOTES)]
+        title = f"No evidence: {plural(notes.total(), 'claim')}"
+        yield from _section(title, *lines, *_left_out(len(notes) - MOST_NOTES))
+
+
+def _streams(streams: Streams) -> Text:
+    total = streams.same + len(streams.changed)
+    if not total:
+        return text("fixed-seed streams: not recorded on both sides")
+    if streams.changed:
+        return text(f"fixed-seed streams: changed for {len(streams.changed)} of {plural(total, 'subject')}")
+    return text(f"fixed-seed streams: the same for {plural(total, 'subject')}")
+
+
+def _false_alarms(claims: int, rate: float) -> RenderableType:
+    of = f"{plural(claims, 'statistical claim')}, {FALSE_ALARM_PER_CLAIM:.1e} each"
+    return _item(text(f"false alarm: with chance {rate:.1e} at most ({of})"))
+
+
+def _ending(run: Run) -> Iterator[RenderableType]:
+    """How the run ended, if not as planned."""
+    if run.failure:
+        blamed = (run.failure.blames, STYLES[Outcome.STOP])
+        yield text(f"failed at stage {run.failure.stage}, through the ", blamed, f": {run.failure.reason}")
+        yield from (_Hanging("  ", text((line, "dim"))) for line in run.failure.tail[-MOST_TAIL_LINES:])
+    elif not run.ended:
+        yield text(("not ended: it is still running, or was killed", STYLES[Outcome.NO_EVIDENCE]))
+    missing = run.unanswered()
+    if missing and run.plan:
+        planned = plural(len(run.plan.claims), "planned claim")
+        yield text(f"{len(missing)} of {planned} without a finding: {first_few(missing)}")
+
+
+def _facts(run: Run) -> Iterator[RenderableType]:
+    """Who was asked, and with which options; values of many lines (build configurations) are cut."""
+    if run.environment is None:
+        yield text("no environment.json: the run ended before the first question")
+        return
+    found = run.environment
+    facts = {
+        "started": found.started,
+        "seconds": f"{found.seconds:.1f}",
+        "python": found.python,
+        **{f"torch {name}": value for name, value in found.torch.items()},
+        **found.machine,
+        **{f"option {name}": value for name, value in found.options.items()},
+        "packages": ", ".join(f"{name} {version}" for name, version in found.packages.items()),
+    }
+    lines = (text((f"{name}: ", "dim"), printable(value, LONGEST_FACT)) for name, value in facts.items())
+    yield from _section("Environment", *(_Hanging("  ", line) for line in lines))
+
+
+LONGEST_FACT = 160
+"""Characters of one fact: two or three lines; the file has the rest."""
+
+
+def _skipped(environment: Environment | None) -> Iterator[RenderableType]:
+    if environment and environment.skipped:
+        lines = [_item(text(f"{count} times: {reason}")) for reason, count in environment.skipped.items()]
+        yield from _section("Left out", *lines[:MOST_LISTED], *_left_out(len(lines) - MOST_LISTED))

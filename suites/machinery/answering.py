@@ -1,0 +1,66 @@
+"""Asking a target inside this process, without a run: to see what the suites say about a fault in milliseconds."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+
+from fixtures.claims import Claim, Verdict, claim_id
+from fixtures.subjects import Subject
+from fixtures.target import Target
+from suites.asking import Findings
+
+SEED = 1
+"""Of all draws: a fixed one, since what a fault is seen by must not depend on the day."""
+
+
+def target_of(**functions: Any) -> Target:
+    """A target that answers these names, and torch's for all others."""
+    return Target("planted", SimpleNamespace(**functions))
+
+
+def cases_of(test: Callable[..., None], wanted: Callable[[Subject], bool]) -> Iterator[Any]:
+    """The cases of a test that asks, on this machine's CPU."""
+    _, cases, _ = mark_of(test)
+    return (case for case in cases("quick", SEED, ("cpu",)) if wanted(case.subject))
+
+
+def mark_of(test: Callable[..., None]) -> tuple[Any, ...]:
+    """What `asks` was given: family, cases, questions."""
+    (mark,) = (mark for mark in test.pytestmark if mark.name == "asks")  # type: ignore[attr-defined]
+    return mark.args
+
+
+def answers(
+    test: Callable[..., None], target: Target, wanted: Callable[[Subject], bool] = lambda subject: True
+) -> Iterator[Claim]:
+    """What a test that asks finds about a target, case by case; no more is asked than is looked at.
+
+    Raises:
+        AssertionError: a planned claim went unanswered, or one was answered that was not planned.
+    """
+    _, _, questions = mark_of(test)
+    for case in cases_of(test, wanted):
+        findings = Findings(case=case, run_seed=SEED, torch_version=torch.__version__, known=(), rerun="")
+        given = {"case": case, "findings": findings, "target": target}
+        keepers = {name: ignore for name in inspect.signature(test).parameters if name.startswith("keep_")}
+        test(**given, **keepers)
+        planned = [claim_id(question.family, case.subject) for question in questions(case.subject)]
+        assert sorted(planned) == sorted(claim.id for claim in findings.claims)
+        yield from findings.claims
+
+
+def ignore(*arguments: Any) -> None:
+    """Takes what a run would keep."""
+
+
+def violation(
+    family: str, test: Callable[..., None], target: Target, wanted: Callable[[Subject], bool] = lambda subject: True
+) -> Claim | None:
+    """The first claim of this family that a target violates; None if it violates none."""
+    found = (claim for claim in answers(test, target, wanted) if claim.family == family)
+    return next((claim for claim in found if claim.verdict is Verdict.VIOLATED), None)

@@ -1,0 +1,140 @@
+"""Plant every fault, run the suite on it by its real command line, and say which families saw it.
+
+    python -m suites.machinery.fault_matrix [--only NAME ...] [--jobs N] [--json FILE]
+
+Exits 0 if every fault was stopped by the family that should see it and the healthy target passed, otherwise 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from fixtures.claims import Verdict
+from fixtures.faults import FAULTS
+from reports.records import CLAIMS, read_claims
+
+ROOT = Path(__file__).resolve().parents[2]
+
+HEALTHY = "healthy"
+STOPPED, PASSED = 1, 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one planted fault came to.
+
+    Attributes:
+        fault: its name.
+        expected: prefix of the claim families that must see it.
+        code: exit code of the suite.
+        seen: violated claims by family.
+        seconds: of the whole process.
+        tail: last lines of its output.
+    """
+
+    fault: str
+    expected: str
+    code: int
+    seen: dict[str, int]
+    seconds: float
+    tail: tuple[str, ...]
+
+    @property
+    def as_it_should(self) -> bool:
+        """Stopped by whom it should be; or passed, where nothing is planted."""
+        if self.fault == HEALTHY:
+            return self.code == PASSED
+        return self.code == STOPPED and any(family.startswith(self.expected) for family in self.seen)
+
+
+def selection(dtypes: Iterable[str], initializers: Iterable[str]) -> str:
+    """Reduced list of subjects for a fault: those that it spoils."""
+    return f"({' or '.join(dtypes)}) and ({' or '.join(initializers)}) and not neighbours and not defaults"
+
+
+def run_suite(name: str, expected: str, options: list[str], folder: Path) -> Outcome:
+    """Run suites/weights in a process of its own."""
+    started = time.perf_counter()
+    command = [sys.executable, "-m", "pytest", "suites/weights", "-q", "-p", "no:cacheprovider", "--run-dir", str(folder)]
+    ended = subprocess.run(
+        [*command, *options], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    claims = read_claims(folder / CLAIMS).values() if (folder / CLAIMS).exists() else ()
+    violated = Counter(claim.family for claim in claims if claim.verdict is Verdict.VIOLATED and claim.known is None)
+    tail = tuple(ended.stdout.splitlines()[-5:])
+    return Outcome(name, expected, ended.returncode, dict(violated), round(time.perf_counter() - started, 1), tail)
+
+
+def plant(name: str, folder: Path) -> Outcome:
+    """Run the suite on one fault, or on torch itself."""
+    if name == HEALTHY:
+        options = ["--device", "cpu", "-k", selection(("float32", "float64"), ("kaiming",))]
+        return run_suite(name, "", options, folder)
+    fault = FAULTS[name]
+    target = ["--device", "cpu", "--target", f"fixtures.faults.{name}"]
+    return run_suite(name, fault.family, [*target, "-k", selection(fault.dtypes, fault.initializers)], folder)
+
+
+def second_level(family: str) -> str:
+    """ "marginal" of "weights.marginal.scale"."""
+    return family.split(".")[1]
+
+
+def table_of(outcomes: list[Outcome]) -> Table:
+    """Faults down, families across; in each place the number of violated claims."""
+    families = sorted({second_level(family) for outcome in outcomes for family in outcome.seen})
+    table = Table(title="Who saw which fault (violated claims; * where it had to be seen)")
+    table.add_column("fault", no_wrap=True)
+    for family in families:
+        table.add_column(family, justify="right")
+    table.add_column("ended")
+    for outcome in outcomes:
+        counts = Counter[str]()
+        for family, count in outcome.seen.items():
+            counts[second_level(family)] += count
+        expected = second_level(outcome.expected + ".") if outcome.expected else ""
+        cells = [f"{counts[family] or ''}{'*' if family == expected else ''}" for family in families]
+        ended = "as it should" if outcome.as_it_should else f"NOT AS IT SHOULD (exit {outcome.code})"
+        table.add_row(outcome.fault, *cells, ended)
+    return table
+
+
+def main(arguments: list[str]) -> int:
+    """Run all, print the matrix, write it down."""
+    parser = argparse.ArgumentParser(prog="python -m suites.machinery.fault_matrix")
+    parser.add_argument("--only", nargs="+", choices=[HEALTHY, *FAULTS], metavar="NAME", help="these faults alone")
+    parser.add_argument("--jobs", type=int, default=2, help="suites at a time (default: %(default)s)")
+    parser.add_argument("--json", type=Path, help="write the matrix here")
+    options = parser.parse_args(arguments)
+    console = Console()
+    names = options.only or [HEALTHY, *FAULTS]
+    outcomes = []
+    with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(options.jobs) as pool:
+        for outcome in pool.map(lambda name: plant(name, Path(scratch) / name), names):
+            outcomes.append(outcome)
+            word = "ok" if outcome.as_it_should else "NOT STOPPED AS IT SHOULD"
+            console.print(f"{len(outcomes)}/{len(names)} {outcome.fault}: {word} ({outcome.seconds} s)")
+            if not outcome.as_it_should:
+                console.print("\n".join(outcome.tail), markup=False)
+    console.print(table_of(outcomes))
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps([asdict(outcome) for outcome in outcomes], indent=1) + "\n")
+    return int(not all(outcome.as_it_should for outcome in outcomes))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

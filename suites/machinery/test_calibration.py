@@ -1,0 +1,136 @@
+"""The judge is calibrated: on weights that follow the law exactly, P(p <= t) = t, or <= t where p is a bound.
+
+Every reading that is taken from a sketch is taken from 2000 independent ones, drawn by NumPy in float64 from the law
+itself and rounded to the dtype. Fresh draws each run, by the run's --seed. Each check fails by chance with probability
+ALARM; some 300 of them make this file fail by chance once in 300 000 runs.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from fixtures.law_questions import law_questions
+from fixtures.laws import Normal, promised_law
+from fixtures.formats import cells_of
+from fixtures.pvalues import binomial_p
+from fixtures.sketching import Sketcher
+from fixtures.subjects import Subject
+from suites.conftest import settings_key
+
+ALARM = 1e-8
+REPLICATES = 2000
+LEVELS = (0.5, 0.1, 0.01)
+"""Of 2000 p-values, 1000, 200 and 20 lie below these: enough to tell a level that is exceeded by an eighth, by 0.4 or by
+a factor of 2.6. Farther out the p-values are checked by arithmetic (test_pvalues.py)."""
+
+TENSORS = 3
+SHAPE = (32, 48)
+"""4608 weights a replicate: as few as the suites ever judge. What is exact there is exact for more."""
+
+HUGE_SLOPE = 5000.0
+"""Makes the std 4e-5: float16 weights then lie about the subnormals, and 3 in 4608 round to zero."""
+
+SCENES = {
+    "normal-float32": Subject("kaiming_normal_", SHAPE, "float32"),
+    "uniform-float64": Subject("kaiming_uniform_", SHAPE, "float64"),
+    "normal-float16": Subject("kaiming_normal_", SHAPE, "float16", a=HUGE_SLOPE),
+    "uniform-bfloat16": Subject("kaiming_uniform_", SHAPE, "bfloat16"),
+}
+
+
+def drawn(law, generator):
+    """Draws of the law itself, [TENSORS, *SHAPE] in float64."""
+    size = (TENSORS, *SHAPE)
+    if isinstance(law, Normal):
+        return generator.normal(law.mean, law.std, size)
+    return generator.uniform(law.low, law.high, size)
+
+
+def readings_of(subject, generator):
+    """Reading by question, of one replicate."""
+    law = promised_law(subject)
+    sketcher = Sketcher(subject.dtype, subject.shape, law.median_size)
+    sketcher.add(torch.from_numpy(drawn(law, generator)).to(getattr(torch, subject.dtype)))
+    sketch = sketcher.finish()
+    return {question.family: question.read(sketch) for question in law_questions(subject)}
+
+
+@pytest.fixture(scope="module")
+def p_values(pytestconfig):
+    """Scene -> question -> p-values [REPLICATES]; each scene is drawn when it is first asked for."""
+    known = {}
+
+    def of(scene):
+        if scene not in known:
+            generator = np.random.default_rng([pytestconfig.stash[settings_key].seed, list(SCENES).index(scene)])
+            replicates = [readings_of(SCENES[scene], generator) for _ in range(REPLICATES)]
+            assert not any(reading.broken for readings in replicates for reading in readings.values())
+            known[scene] = {
+                family: np.array([readings[family].p for readings in replicates])
+                for family, reading in replicates[0].items()
+                if reading.p is not None
+            }
+        return known[scene]
+
+    return of
+
+
+EXACT = ["weights.marginal.location", "weights.marginal.scale"]
+"""Readings of Gaussian weights whose p-value is exact and continuous."""
+
+
+@pytest.mark.parametrize("family", EXACT)
+def test_exact_continuous_p_values_are_uniform(p_values, family):
+    assert stats.kstest(p_values("normal-float32")[family], "uniform").pvalue > ALARM
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_no_level_is_exceeded_by_any_reading(p_values, scene):
+    found = p_values(scene)
+    hits = {(family, level): int((found[family] <= level).sum()) for family in found for level in LEVELS}
+
+    exceeded = {
+        f"{family}: {count} of {REPLICATES} p-values lie below {level}"
+        for (family, level), count in hits.items()
+        if stats.binom.sf(count - 1, REPLICATES, level) < ALARM
+    }
+
+    assert not exceeded
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_no_reading_is_certain_of_everything(p_values, scene):
+    # A bound may lie far above the exact value, but a p-value that never moves has no power at all. Weights that are
+    # rarely zero, or have no value on a coarser grid, leave nothing to read.
+    silent = {family.rsplit(".", 1)[1] for family, p in p_values(scene).items() if len(set(p)) == 1}
+
+    assert silent <= {"zeros", "resolution", "grid"}
+
+
+def tail_outcomes(law, dtype, draws, k):
+    """p-value and chance of every count beyond k std, from SciPy's normal law and the nearest edge of a cell."""
+    edges = cells_of(dtype).upper[:-1]
+    edge = edges[np.abs(edges - k * law.std).argmin()]
+    probability = 2 * stats.norm.sf(edge / law.std)
+    counts = np.arange(draws // 10)  # 27 or 0.6 are expected; the rest has no chance
+    p_values = np.array([binomial_p(int(count), draws, probability) for count in counts])
+    return p_values, stats.binom.pmf(counts, draws, probability)
+
+
+@pytest.mark.parametrize("scene", ["normal-float32", "normal-float16"])
+@pytest.mark.parametrize("k", [3, 4])
+def test_discrete_p_values_are_uniform_after_randomisation(p_values, scene, k):
+    subject, found = SCENES[scene], p_values(scene)[f"weights.marginal.tail{k}"]
+    possible, chances = tail_outcomes(promised_law(subject), subject.dtype, TENSORS * math.prod(SHAPE), k)
+    generator = np.random.default_rng(0)  # breaks ties; the p-values themselves are fresh
+
+    below = np.array([chances[possible < p * (1 - 1e-9)].sum() for p in found])
+    equal = np.array([chances[np.isclose(possible, p, rtol=1e-9, atol=0)].sum() for p in found])
+
+    assert (equal > 0).all()
+    assert stats.kstest(below + equal * generator.uniform(size=REPLICATES), "uniform").pvalue > ALARM

@@ -1,0 +1,365 @@
+"""`nox -s gate` from command line to exit status; frameworks, suite and reports are stand-ins of a few lines."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fixtures import gating, launching
+from fixtures.gate_options import OptionError, parse_options
+from fixtures.project import Project
+from reports import records
+from suites.machinery.making_wheels import make_wheel
+
+pytest.importorskip("nox", reason="in the dependency group machinery")
+
+ROOT = Path(__file__).resolve().parents[2]
+
+PATIENCE_SECONDS = 60
+
+PYPROJECT = """\
+[dependency-groups]
+suites = []
+reports = []
+[tool.kaiming-gate]
+releases = ["1.0", "2.0"]
+gate = { baseline = "1.0", candidate = "2.0" }
+needs = []
+"""
+
+# In place of pytest: writes down what it was told and lets the torch of its environment decide how it ends.
+SUITE = """\
+import json, sys
+from pathlib import Path
+import torch
+folder = Path(sys.argv[sys.argv.index("--run-dir") + 1])
+(folder / "told.json").write_text(json.dumps(sys.argv[1:]))
+(folder / "plan.json").write_text(json.dumps({"target": "torch.nn.init", "selection": "scale"}))
+print("asking torch", torch.__version__, flush=True)
+code = torch.run() if hasattr(torch, "run") else 0
+(folder / "claims.jsonl").write_text("")
+sys.exit(code)
+"""
+
+# In place of the reports: passes if both runs ended well.
+REPORTS = """\
+import json, sys
+from pathlib import Path
+assert sys.argv[1] == "gate"
+base, candidate = map(Path, sys.argv[2:])
+failure = candidate / "failure.json"
+print("verdict on", base.name.partition("-")[2], "and", candidate.name.partition("-")[2])
+(candidate / "verdict.json").touch()
+if failure.exists():
+    sys.exit({"framework": 1, "surroundings": 2}[json.loads(failure.read_bytes())["blames"]])
+"""
+
+
+@pytest.fixture
+def wheels(tmp_path, monkeypatch):
+    """The wheels that pip finds: a baseline 1.0 and whatever a test adds."""
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
+    make_wheel(tmp_path / "wheels", "1.0")
+    return tmp_path / "wheels"
+
+
+@pytest.fixture
+def checkout(tmp_path, wheels):
+    """A checkout with stand-ins for the suites and the reports."""
+    root = tmp_path / "checkout"
+    (root / "reports").mkdir(parents=True)
+    (root / "pyproject.toml").write_text(PYPROJECT)
+    (root / "pytest.py").write_text(SUITE)
+    (root / "reports" / "__main__.py").write_text(REPORTS)
+    return root
+
+
+@pytest.fixture
+def gate(checkout, capfd):
+    """Run the gate in that checkout; exit status and what was shown."""
+
+    def gate(*arguments):
+        code = gating.main(arguments, root=checkout, beside=checkout)
+        return code, capfd.readouterr().out
+
+    return gate
+
+
+def run_of(checkout, side):
+    """The one run folder of a side."""
+    (folder,) = (checkout / "reports" / "runs").glob(f"*-{side}-torch-*")
+    return folder
+
+
+def told(checkout, side):
+    """What the suite was told on a side, as pairs and flags."""
+    return json.loads((run_of(checkout, side) / "told.json").read_text())
+
+
+def test_both_sides_are_asked_the_same_and_the_reports_decide(gate, checkout, wheels):
+    make_wheel(wheels, "2.0")
+
+    code, shown = gate("--seed", "7", "-k", "scale and not half", "--", "-x", "--maxfail=3")
+
+    assert code == 0
+    asked = ["suites/weights", "--run-dir", str(run_of(checkout, "baseline"))]
+    options = ["--tier", "quick", "--seed", "7", "-k", "scale and not half"]
+    assert told(checkout, "baseline") == [*asked, *options, "-x", "--maxfail=3"]
+    plan = str(run_of(checkout, "baseline") / "plan.json")
+    assert told(checkout, "candidate")[3:] == [*options, "--plan", plan, "-x", "--maxfail=3"]
+    assert "asking torch 1.0\n" in shown
+    assert "asking torch 2.0\n" in shown
+    assert shown.endswith("verdict on baseline-torch-1.0 and candidate-torch-2.0\n")
+    assert (
+        "gate: the same again: nox -s gate -- --baseline 1.0 --candidate 2.0 --tier quick --seed 7 "
+        "-k 'scale and not half' --timeout 900 -- -x --maxfail=3\n" in shown
+    )
+
+
+def test_a_second_gate_reuses_what_was_built_and_draws_another_seed(gate, wheels):
+    make_wheel(wheels, "2.0")
+    _, first = gate()
+
+    code, second = gate()
+
+    assert code == 0
+    assert "building" in first
+    assert "building" not in second
+    assert first.splitlines()[0] != second.splitlines()[0], "seeds coincide once in 4e9 times"
+
+
+def test_violations_are_for_the_reports_to_judge(gate, checkout, wheels):
+    make_wheel(wheels, "2.0", "def run(): return 1")
+
+    code, _ = gate()
+
+    assert code == 0
+    assert not (run_of(checkout, "candidate") / "failure.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("body", "stage", "reason"),
+    [
+        ("raise ImportError('undefined symbol: kaiming')", "import", "import torch failed (exit status 1)"),
+        ("import os\ndef run(): print('about to'); os.abort()", "run", "crashed (SIGABRT)"),
+        ("import time\ndef run(): print('about to'); time.sleep(300)", "run", "hung: killed after"),
+    ],
+)
+def test_a_candidate_that_fails_is_stopped_with_its_last_words(gate, checkout, wheels, body, stage, reason):
+    make_wheel(wheels, "2.0", body)
+
+    code, _ = gate("--timeout", "3" if "sleep" in body else "60")
+
+    assert code == 1
+    failure = records.read_record(run_of(checkout, "candidate") / records.FAILURE, records.Failure)
+    assert (failure.stage, failure.blames) == (stage, "framework")
+    assert failure.reason.startswith(reason)
+    assert failure.tail[-1] in ("ImportError: undefined symbol: kaiming", "about to")
+    assert (run_of(checkout, "baseline") / "claims.jsonl").exists()
+
+
+def test_a_candidate_that_no_index_has_is_stopped(gate, checkout):
+    code, shown = gate("--candidate", "2.1")
+
+    assert code == 1
+    assert "gate: the candidate fails: 2.1 cannot be installed (No matching distribution" in shown
+    assert (run_of(checkout, "candidate") / "failure.json").exists()
+    assert (run_of(checkout, "baseline") / "claims.jsonl").exists()
+
+
+def test_a_candidate_that_cannot_be_fetched_is_not_judged(gate, checkout, monkeypatch):
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")  # the discard port: nobody listens
+    monkeypatch.setenv("PIP_RETRIES", "0")
+
+    code, shown = gate()
+
+    assert code == 2
+    assert shown.splitlines()[-1].startswith(
+        "gate: the candidate was not judged: 2.0 was not installed, which says nothing"
+    )
+    assert not (checkout / "reports" / "runs").exists()
+
+
+def test_a_candidate_that_ends_without_claims_is_no_evidence(gate, wheels):
+    make_wheel(wheels, "2.0", "import sys\ndef run(): sys.exit(0)")
+
+    assert gate()[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("raise ImportError('undefined symbol: kaiming')", "import torch failed (exit status 1)"),
+        ("import os\ndef run(): os.abort()", "crashed (SIGABRT) ("),
+        ("import sys\ndef run(): print('no tests ran'); sys.exit(2)", "ended without claims (exit status 2) ("),
+    ],
+)
+def test_an_unusable_baseline_is_no_evidence(gate, wheels, body, reason):
+    make_wheel(wheels, "1.0", body)
+    make_wheel(wheels, "2.0")
+
+    code, shown = gate()
+
+    assert code == 2
+    assert shown.splitlines()[-1].startswith(f"gate: the baseline is unusable: {reason}")
+
+
+def test_a_report_that_breaks_is_no_verdict(gate, checkout, wheels):
+    make_wheel(wheels, "2.0")
+    (checkout / "reports" / "__main__.py").write_text("raise ZeroDivisionError")
+
+    assert gate()[0] == 2
+
+
+def test_names_of_files_agree_with_the_records():
+    assert (gating.PLAN, gating.VERDICT, launching.CLAIMS) == (records.PLAN, records.VERDICT, records.CLAIMS)
+
+
+def test_a_run_folder_stands_for_the_baseline_it_came_from(gate, checkout, wheels, tmp_path):
+    make_wheel(wheels, "2.0")
+    gate("--seed", "7")
+    run_of(checkout, "baseline").rename(tmp_path / "kept")
+
+    code, _ = gate("--baseline", "../kept", "--candidate", "1.0")
+
+    assert code == 0
+    *_, candidate = sorted((checkout / "reports" / "runs").iterdir())
+    assert json.loads((candidate / "told.json").read_text())[3:] == [
+        *("--target", "torch.nn.init", "-k", "scale", "--plan", str(checkout / ".." / "kept" / "plan.json"))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "reason"),
+    [
+        ("plan.json", "[]", "is not the plan of a run"),
+        ("plan.json", '{"target": "torch.n', "is not the plan of a run"),
+        ("failure.json", "{}", "did not end as planned"),
+    ],
+)
+def test_a_run_folder_that_cannot_stand_for_a_baseline_is_refused_at_once(gate, checkout, file, content, reason):
+    (checkout / "run").mkdir()
+    (checkout / "run" / "plan.json").write_text("{}")
+    (checkout / "run" / file).write_text(content)
+
+    code, shown = gate("--baseline", "run")
+
+    assert code == 2
+    assert shown.splitlines()[-1].endswith(reason)
+    assert "building" not in shown
+
+
+def test_a_wheel_that_was_replaced_is_gated_anew(gate, wheels):
+    make_wheel(wheels, "2.0")
+    assert gate()[0] == 0
+
+    make_wheel(wheels, "2.0", "import os\ndef run(): os.abort()")
+
+    assert gate()[0] == 1
+
+
+def test_an_interrupt_ends_everything_with_2(checkout, wheels):
+    make_wheel(wheels, "2.0", "import os, time\ndef run(): print('pid', os.getpid(), flush=True); time.sleep(300)")
+    program = (
+        "import sys; from pathlib import Path; from fixtures import gating\n"
+        "sys.exit(gating.main([], root=Path(sys.argv[1]), beside=Path(sys.argv[1])))"
+    )
+    command = [sys.executable, "-c", program, str(checkout)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as running:
+        child = next(int(line.split()[1]) for line in running.stdout if line.startswith("pid"))
+        running.send_signal(signal.SIGTERM)
+        shown, _ = running.communicate(timeout=PATIENCE_SECONDS)
+
+    assert running.returncode == 2
+    assert shown == "gate: interrupted; nothing is decided\n"
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--nonsense"], "unrecognized arguments: --nonsense; accepted: --help, --baseline, --candidate, --tier, "),
+        (["2.6.0"], "unrecognized arguments: 2.6.0; accepted: "),
+        (["--candidate", "2.x"], "--candidate: '2.x' is no version; accepted: a version (2.6.0), a pip requirement"),
+        (["--baseline", "numpy"], "--baseline: 'numpy' names numpy, not torch; accepted: a version (2.6.0), "),
+        (["--tier", "huge"], "argument --tier: invalid choice: 'huge' (choose from "),
+        (["--seed", "-1"], "argument --seed: '-1' is not a whole number of 0 or more"),
+        (["--seed", "1.5"], "argument --seed: '1.5' is not a whole number of 0 or more"),
+        (["--false-alarm-rate", "1"], "argument --false-alarm-rate: '1' is not a probability between 0 and 1"),
+        (["--false-alarm-rate", "nan"], "argument --false-alarm-rate: 'nan' is not a probability between 0 and 1"),
+        (["--timeout", "0"], "argument --timeout: '0' is not a number of seconds above 0"),
+        (["--timeout", "inf"], "argument --timeout: 'inf' is not a number of seconds above 0"),
+        (["--device", "cpu cuda"], "argument --device: 'cpu cuda' is not a list of devices such as cpu,cuda"),
+        (["--target", "my-init"], "argument --target: 'my-init' is neither a dotted module name nor a .py file"),
+        (["--target", "no/such.py"], "--target: no/such.py does not exist"),
+        (["--baseline", "run", "--seed", "3"], "--seed: the plan of the baseline's run folder settles it already"),
+        (["--baseline", "run", "-k", "x"], "-k: the plan of the baseline's run folder settles it already"),
+    ],
+)
+def test_a_wrong_option_is_refused_in_one_line_before_anything_is_made(gate, checkout, arguments, said):
+    (checkout / "run").mkdir()
+    (checkout / "run" / "plan.json").write_text("{}")
+
+    code, shown = gate(*arguments)
+
+    assert code == 2
+    assert shown.startswith(f"gate: {said}")
+    assert shown.count("\n") == 1
+    assert not (checkout / ".nox").exists()
+
+
+def test_options_in_force(checkout):
+    project = Project.read(checkout / "pyproject.toml")
+    (checkout / "init.py").touch()
+
+    options = parse_options(["--target", "init.py", "--tier", "full"], project, checkout)
+
+    assert (options.baseline.text, options.candidate.text, options.timeout) == ("1.0", "2.0", 4 * 3600)
+    assert options.suite == ("--tier", "full", "--seed", str(options.seed), "--target", str(checkout / "init.py"))
+    with pytest.raises(OptionError):
+        parse_options(["--targ", "init.py"], project, checkout)
+
+
+def nox_gate(*arguments):
+    """`nox -s gate` of this checkout."""
+    command = [sys.executable, "-m", "nox", "-s", "gate", "--", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+
+
+def test_nox_leaves_the_exit_status_alone():
+    started = time.monotonic()
+
+    refused = nox_gate("--nonsense")
+
+    # A second on an idle machine (0.2 s measured), with allowance for one that is running tests.
+    assert time.monotonic() - started < 5
+    assert refused.returncode == 2
+    assert refused.stdout.startswith("gate: unrecognized arguments: --nonsense; accepted: ")
+    assert refused.stdout.count("\n") == 1
+    assert "Traceback" not in refused.stderr
+
+
+def test_nox_hands_over_what_follows_a_second_separator():
+    refused = nox_gate("--seed", "x", "--", "-x")
+
+    assert refused.stdout == "gate: argument --seed: 'x' is not a whole number of 0 or more\n"
+
+
+def test_nox_explains_every_session():
+    listed = subprocess.run([sys.executable, "-m", "nox", "-l"], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    sessions = [line for line in listed.stdout.splitlines() if line.startswith(("* ", "- "))]
+    named = {line[2:].split(" -> ")[0].split("(")[0] for line in sessions}
+    assert named == {"gate", "tests", "suites", "report", "lint", "types"}
+    assert all(" -> " in line for line in sessions)

@@ -1,0 +1,180 @@
+"""The sketch: merging equals one pass, nothing is lost whatever the layout, and memory does not grow with the stream."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fixtures.formats import cells_of
+from fixtures.sketching import CHUNK, Sketcher, sketch_of
+from fixtures.subjects import DTYPES
+
+ROOT = Path(__file__).resolve().parents[2]
+
+FLOAT32_SUMS = 1e-6
+"""Relative error that sums of at most a chunk in float32 are allowed; it is of random sign."""
+
+STREAM = torch.from_numpy(np.random.default_rng(1).normal(0, 0.05, 4 * CHUNK + 40))
+
+SHAPES = [(1, 1), (2, 3), (15, 17), (16, 16), (3, 5, 7), (1, CHUNK - 1), (2, CHUNK // 2), (1, CHUNK + 1), (3, CHUNK // 2)]
+"""Scalars, sizes around a vector register, and tensors just below, at and just above a chunk."""
+
+
+def weights(shape, tensors, dtype):
+    """The first weights of STREAM, as `tensors` tensors one after the other."""
+    return STREAM[: math.prod(shape) * tensors].to(getattr(torch, dtype)).reshape(tensors, *shape)
+
+
+def one_pass(shape, *batches):
+    """The sketch of all batches of tensors, in order."""
+    sketcher = Sketcher(str(batches[0].dtype).removeprefix("torch."), shape, median_size=0.034)
+    for batch in batches:
+        sketcher.add(batch)
+    return sketcher.finish()
+
+
+def assert_the_same(one, other):
+    """Counts and extremes exactly, sums up to the order of additions."""
+    np.testing.assert_array_equal(one.counts, other.counts)
+    for name in ("signs", "sizes"):
+        assert getattr(one, name).n == getattr(other, name).n
+        np.testing.assert_array_equal(getattr(one, name).differing, getattr(other, name).differing)
+    here, there = one.moments(), other.moments()
+    assert (here.smallest, here.largest) == (there.smallest, there.largest)
+    assert here.squares == pytest.approx(there.squares, rel=FLOAT32_SUMS)
+    scale = math.sqrt(one.n * there.squares)  # at least the sum of |w|
+    assert here.total == pytest.approx(there.total, abs=FLOAT32_SUMS * scale)
+    for name in ("rows", "columns", "first", "last"):
+        a, b = getattr(one.positions, name), getattr(other.positions, name)
+        assert a.draws == b.draws
+        np.testing.assert_allclose(a.squares, b.squares, rtol=FLOAT32_SUMS)
+        np.testing.assert_allclose(a.weights, b.weights, atol=FLOAT32_SUMS * scale)
+
+
+@st.composite
+def splits(draw):
+    """A shape, a number of tensors, and where to split them."""
+    shape = draw(st.sampled_from(SHAPES))
+    tensors = draw(st.integers(1, min(40, len(STREAM) // math.prod(shape))))
+    return shape, tensors, draw(st.integers(0, tensors))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@settings(deadline=None, max_examples=40)
+@given(split=splits())
+def test_merging_two_sketches_gives_what_one_pass_gives(dtype, split):
+    shape, tensors, at = split
+    stream = weights(shape, tensors, dtype)
+
+    merged = one_pass(shape, stream[:at]).merge(one_pass(shape, stream[at:]))
+
+    assert_the_same(merged, one_pass(shape, stream))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@settings(deadline=None, max_examples=20)
+@given(split=splits())
+def test_adding_in_two_goes_gives_what_adding_at_once_gives(dtype, split):
+    shape, tensors, at = split
+    stream = weights(shape, tensors, dtype)
+
+    assert_the_same(one_pass(shape, stream[:at], stream[at:]), one_pass(shape, stream))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_counts_are_a_histogram_and_sums_are_sums(shape, dtype):
+    (tensor,) = weights(shape, 1, dtype)
+    values, sketch, cells = tensor.double().numpy().ravel(), sketch_of(tensor), cells_of(dtype)
+    seen = sketch.moments()
+    below = np.searchsorted(np.sort(values), cells.last, side="right")
+
+    np.testing.assert_array_equal(np.cumsum(sketch.ascending_counts), below)
+    assert (sketch.n, sketch.not_finite) == (values.size, 0)
+    assert (seen.smallest, seen.largest) == (values.min(), values.max())
+    assert seen.squares == pytest.approx(math.fsum(values**2), rel=FLOAT32_SUMS)
+    assert seen.total == pytest.approx(math.fsum(values), abs=FLOAT32_SUMS * np.abs(values).sum())
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_nan_and_infinities_are_counted_apart_from_the_finite(dtype):
+    tensor = torch.tensor([[math.nan, -math.nan, math.inf], [-math.inf, 0.5, -0.25]]).to(getattr(torch, dtype))
+
+    sketch = sketch_of(tensor)
+
+    assert (sketch.n, sketch.not_finite, int(sketch.ascending_counts.sum())) == (6, 4, 2)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_zeros_of_either_sign_are_counted(dtype):
+    values = torch.tensor([[0.0, -0.0, 0.0, 0.5]]).to(getattr(torch, dtype))
+
+    assert sketch_of(values).zeros == 3
+
+
+LAYOUTS = {
+    "transposed": lambda tensor: tensor.t(),
+    "strided": lambda tensor: tensor[::3, 1::2],
+    "expanded": lambda tensor: tensor[:1].expand(8, -1),
+    "reversed view": lambda tensor: tensor.flip(0)[2:],
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_layout_in_memory_changes_nothing(layout, dtype):
+    laid_out = LAYOUTS[layout](weights((48, 50), 1, dtype)[0])
+
+    assert_the_same(sketch_of(laid_out), sketch_of(laid_out.clone(memory_format=torch.contiguous_format)))
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0)])
+def test_a_tensor_without_elements_adds_nothing(shape):
+    sketch = sketch_of(torch.empty(shape))
+
+    assert (sketch.n, sketch.not_finite, sketch.zeros) == (0, 0, 0)
+    assert sketch.moments().smallest == math.inf
+
+
+def test_parameters_are_read_without_their_graph():
+    parameter = torch.nn.Parameter(weights((16, 16), 1, "float32")[0].clone())
+
+    assert sketch_of(parameter * 1.0).n == 256
+    assert parameter.grad_fn is None
+
+
+def test_part_of_a_tensor_is_refused():
+    with pytest.raises(ValueError, match=r"7 weights are not a whole number of tensors of shape \(2, 3\)"):
+        one_pass((2, 3), torch.zeros(7))
+
+
+def test_different_dtypes_cannot_be_merged():
+    with pytest.raises(ValueError, match="sketches of float32 and float16 cannot be merged"):
+        sketch_of(torch.zeros(2, 3)).merge(sketch_of(torch.zeros(2, 3, dtype=torch.float16)))
+
+
+GROWTH = """\
+import resource, torch
+from fixtures.drawing import draw
+from fixtures.subjects import Subject
+torch.set_num_threads(1)
+def megabytes(draws):
+    draw(Subject("kaiming_normal_", (784, 256)), draws, 0, torch.nn.init)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+few, many = megabytes(1_000_000), megabytes(20_000_000)
+print(many - few)
+"""
+
+
+def test_twenty_times_the_draws_take_no_more_memory():
+    ended = subprocess.run([sys.executable, "-c", GROWTH], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert float(ended.stdout) < 8  # megabytes; the draws alone are 73 more

@@ -1,0 +1,330 @@
+"""`python -m pytest suites/weights` as a user runs it: exit codes, the run folder, xdist, plans, and other plugins."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+import torch
+
+from fixtures.claims import SCHEMA, Verdict
+from fixtures.judgement import false_alarm_rate
+from fixtures.law_questions import law_questions
+from fixtures.subjects import Subject
+from reports import records
+from reports.records import read_claims, read_record, read_run
+from suites.machinery.test_settings import given
+from suites.recording import Recorder
+from suites.settings import RUNS, read_settings
+
+ROOT = Path(__file__).resolve().parents[2]
+
+PASS, STOP, NO_EVIDENCE, USAGE = 0, 1, 2, 4
+
+SELECTION = "test_weights_follow_the_promised_law and float32 and 784x256"
+"""Two cases of all families that are read from a sketch, in a second."""
+
+SUBJECTS = [Subject(f"kaiming_{law}_", (784, 256), nonlinearity="relu") for law in ("normal", "uniform")]
+PLANNED = [f"{asked.family}/{subject.key}" for subject in SUBJECTS for asked in law_questions(subject)]
+
+
+def python(*arguments, **variables):
+    """Run Python in the checkout, without what an outer pytest tells its own children."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=ROOT,
+        env=inherited | variables,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def suite(folder, *arguments, select=SELECTION, **variables):
+    """Run the suite into a run folder."""
+    usual = ["-m", "pytest", "suites/weights/test_law.py", "-p", "no:cacheprovider", "-k", select, "--run-dir", folder]
+    return python(*usual, *arguments, **variables)
+
+
+def answers(folder):
+    """The claims of a run, without the time they took."""
+    claims = read_claims(folder / records.CLAIMS).values()
+    return [msgspec.structs.replace(claim, seconds=0.0) for claim in claims]
+
+
+def verdicts(folder):
+    return {claim.verdict for claim in answers(folder)}
+
+
+# A healthy run
+
+
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory):
+    """A run of torch itself, and what it printed."""
+    folder = tmp_path_factory.mktemp("healthy") / "run"
+    return folder, suite(folder, "--seed", 7, "-n", 0)
+
+
+def test_a_healthy_run_passes_and_answers_exactly_what_it_planned(healthy):
+    folder, ended = healthy
+
+    assert ended.returncode == PASS, ended.stdout
+    assert [claim.id for claim in answers(folder)] == PLANNED
+    assert read_record(folder / records.PLAN, records.Plan).claims == tuple(PLANNED)
+    assert verdicts(folder) == {Verdict.HOLDS}
+
+
+def test_a_run_folder_is_whole_and_holds_nothing_else(healthy):
+    folder, _ = healthy
+    run = read_run(folder)
+
+    assert {path.name for path in folder.iterdir()} <= set(records.RUN_FILES)
+    assert run.ended
+    assert run.unanswered() == []
+    assert run.torch_version == torch.__version__
+    assert {name.rpartition("/")[0] for name in run.sketches} == {subject.key for subject in SUBJECTS}
+
+
+def test_the_header_shows_the_options_and_the_closing_lines_the_error_budget(healthy):
+    folder, ended = healthy
+    statistical = sum(claim.p is not None for claim in answers(folder))
+
+    assert (
+        f"kaiming gate: torch {torch.__version__}, target torch.nn.init, tier quick, seed 7, devices cpu" in ended.stdout
+    )
+    assert f"{len(PLANNED)} holds, 0 violated, 0 no evidence\n" in ended.stdout
+    assert (
+        f"false alarm with chance {false_alarm_rate(statistical):.1e} at most: {statistical} statistical claims, 2.0e-12 "
+        "each\n" in ended.stdout
+    )
+    assert f"run: {folder}\n" in ended.stdout
+
+
+def test_two_workers_find_the_same_and_lose_or_double_nothing(healthy, tmp_path):
+    ended = suite(tmp_path, "--seed", 7, "-n", 2)
+
+    assert ended.returncode == PASS, ended.stdout
+    assert answers(tmp_path) == answers(healthy[0])
+    assert set(read_run(tmp_path).sketches) == set(read_run(healthy[0]).sketches)
+
+
+PLAYWRIGHT = """\
+def pytest_addoption(parser):
+    parser.getgroup("playwright").addoption("--device", default=None, action="store", help="browser to emulate")
+"""
+
+
+def test_a_plan_asks_the_same_in_a_used_folder_beside_a_plugin_that_owns_an_option_of_ours(healthy, tmp_path):
+    left_over = [records.FAILURE, records.PARTIAL_CLAIMS, records.DIGESTS]
+    for name in left_over:
+        (tmp_path / name).write_text("left over")
+    (tmp_path / "browsing.py").write_text(PLAYWRIGHT)
+    owned = ["-p", "browsing", "--device", "cpu"]
+
+    ended = suite(tmp_path, "--plan", healthy[0] / records.PLAN, *owned, PYTHONPATH=str(tmp_path))
+
+    assert ended.returncode == PASS, ended.stdout + ended.stderr
+    assert answers(tmp_path) == answers(healthy[0])
+    assert not any((tmp_path / name).exists() for name in left_over)
+
+
+def test_a_plan_that_is_handed_in_from_the_run_folder_itself_is_not_forgotten(tmp_path):
+    for name in (records.PLAN, records.CLAIMS):
+        (tmp_path / name).write_text("left over")
+
+    Recorder(read_settings(given(run_dir=tmp_path, plan=tmp_path / records.PLAN))).forget()
+
+    assert [path.name for path in tmp_path.iterdir()] == [records.PLAN]
+
+
+# Targets
+
+TARGET = """\
+import os, torch
+def kaiming_normal_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", generator=None):
+    torch.nn.init.kaiming_normal_(tensor, a, mode, nonlinearity, generator=generator)
+    {fault}
+    return tensor
+"""
+
+
+@pytest.fixture
+def planted(tmp_path):
+    """Writes a target with a fault in it; returns its path."""
+
+    def write(fault):
+        (tmp_path / "faulty.py").write_text(TARGET.format(fault=fault))
+        return tmp_path / "faulty.py"
+
+    return write
+
+
+def test_a_wrong_target_is_stopped_and_the_way_to_see_it_again_shows_it(planted, tmp_path):
+    ended = suite(tmp_path / "one", "--target", planted("tensor.mul_(2 ** -0.5)"))
+    claims = {claim.id: claim for claim in answers(tmp_path / "one")}
+    normal, uniform = (claims[f"weights.marginal.scale/{subject.key}"] for subject in SUBJECTS)
+
+    assert ended.returncode == STOP, ended.stdout
+    assert list(claims) == PLANNED
+    assert (normal.verdict, uniform.verdict) == (Verdict.VIOLATED, Verdict.HOLDS)
+    assert normal.effect.value == pytest.approx(-29.3, abs=0.2)
+
+    (line,) = [line for line in ended.stdout.splitlines() if line.startswith("  rerun: python ")]
+    again = python(*shlex.split(line.removeprefix("  rerun: python ")), "--run-dir", tmp_path / "other")
+
+    assert again.returncode == STOP, again.stdout
+    assert answers(tmp_path / "other") == [claim for claim in claims.values() if claim.subject == SUBJECTS[0]]
+
+
+def test_weights_that_are_not_finite_stop_and_every_claim_is_answered(planted, tmp_path):
+    planted("tensor.view(-1)[3] = float('nan')")
+
+    ended = suite(tmp_path / "run", "--target", "faulty", PYTHONPATH=str(tmp_path))
+
+    assert ended.returncode == STOP, ended.stdout
+    assert [claim.id for claim in answers(tmp_path / "run")] == PLANNED
+
+
+def test_a_target_that_raises_leaves_claims_unanswered_and_that_is_no_evidence(planted, tmp_path):
+    ended = suite(tmp_path / "run", "--target", planted("raise RuntimeError('no kernel image')"))
+
+    assert ended.returncode == NO_EVIDENCE, ended.stdout
+    assert "no kernel image" in ended.stdout
+    missing = [name for name in PLANNED if SUBJECTS[0].key in name]
+    assert f"NO EVIDENCE: {len(missing)} planned claims without a finding, such as {missing[0]}" in ended.stdout
+    assert read_run(tmp_path / "run").unanswered() == missing
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_crash_is_no_pass_and_leaves_what_was_found_before_it(planted, tmp_path, workers):
+    crash = planted("os._exit(3)")
+
+    ended = suite(tmp_path / "run", "--target", crash, "-n", workers, "--max-worker-restart", 0)
+
+    assert ended.returncode not in (PASS, STOP)
+    assert read_run(tmp_path / "run", unfinished=True).unanswered()
+
+
+# Command lines that are refused: one process tries them all, since importing torch takes longer than refusing.
+
+TRY = """\
+import contextlib, io, json, sys, pytest
+for name, arguments in json.load(sys.stdin).items():
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+        code = pytest.main(["-p", "no:cacheprovider", *arguments])
+    print(json.dumps([name, int(code), said.getvalue()]))
+"""
+
+
+def plan_file(folder, name, text):
+    (folder / name).write_text(text)
+    return str(folder / name)
+
+
+@pytest.fixture(scope="module")
+def refusals(tmp_path_factory, healthy):
+    """Command lines by name -> exit code and what was said."""
+    folder = tmp_path_factory.mktemp("refused")
+    whole = (healthy[0] / records.PLAN).read_text()
+    newer = plan_file(folder, "newer.json", whole.replace(f'"schema": {SCHEMA}', f'"schema": {SCHEMA + 1}'))
+    lines = {
+        "nothing selected": ["-k", "no such test"],
+        "unknown tier": ["--tier", "nope"],
+        "seed": ["--seed", "x"],
+        "unknown device": ["--device", "tpu"],
+        "missing device": ["--device", "cpu,xpu"],
+        "missing target": ["--target", "no.such.module"],
+        "missing plan": ["--plan", str(folder / "none.json")],
+        "truncated plan": ["--plan", plan_file(folder, "truncated.json", whole[: len(whole) // 2])],
+        "foreign plan": ["--plan", plan_file(folder, "foreign.json", '{"name": "left-pad"}')],
+        "newer plan": ["--plan", newer],
+        "false-alarm rate": ["--false-alarm-rate", "1e-12", "-k", SELECTION],
+        "unknown option": ["--no-such-option"],
+    }
+    asked = {
+        name: ["suites/weights/test_law.py", "--run-dir", str(folder / "run"), *line] for name, line in lines.items()
+    }
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    ended = subprocess.run(
+        [sys.executable, "-c", TRY], cwd=ROOT, env=inherited, input=json.dumps(asked), capture_output=True, text=True
+    )
+    assert ended.returncode == 0, ended.stderr
+    return folder, {name: (code, said) for name, code, said in map(json.loads, ended.stdout.splitlines())}
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("unknown tier", "error: --tier nope: quick, full, soak are accepted\n"),
+        ("seed", "error: --seed x: an integer is accepted\n"),
+        ("unknown device", "error: --device tpu: unknown device 'tpu'; cpu, cuda, mps, xpu are accepted\n"),
+        (
+            "missing target",
+            "error: --target no.such.module: no module of that name (a dotted name or a path ending in .py is accepted)\n",
+        ),
+        ("missing plan", "error: {folder}/none.json: cannot be read (No such file or directory)\n"),
+        ("truncated plan", "error: {folder}/truncated.json: not valid JSON, perhaps truncated ("),
+        (
+            "foreign plan",
+            "error: {folder}/foreign.json: not a record of Kaiming Gate (an object with an integer 'schema' is expected)\n",
+        ),
+        (
+            "newer plan",
+            f"error: {{folder}}/newer.json: written by a newer version (schema {SCHEMA + 1}; this one reads schema "
+            f"{SCHEMA})\n",
+        ),
+    ],
+)
+def test_what_cannot_be_asked_is_one_line_and_no_evidence(refusals, name, says):
+    folder, seen = refusals
+    code, said = seen[name]
+
+    assert code == NO_EVIDENCE
+    assert said.startswith(says.format(folder=folder))
+    assert said.count("\n") == 1
+
+
+@pytest.mark.skipif(torch.xpu.is_available() if hasattr(torch, "xpu") else False, reason="there is an xpu here")
+def test_a_device_that_is_asked_for_and_missing_is_no_evidence(refusals):
+    code, said = refusals[1]["missing device"]
+
+    assert (code, said) == (NO_EVIDENCE, f"error: --device xpu: torch {torch.__version__} finds no xpu device here\n")
+
+
+def test_selecting_nothing_is_no_evidence(refusals):
+    assert refusals[1]["nothing selected"][0] == NO_EVIDENCE
+
+
+def test_more_claims_than_the_error_budget_allows_are_no_evidence(refusals):
+    assert refusals[1]["false-alarm rate"][0] == NO_EVIDENCE
+
+
+def test_an_option_that_pytest_does_not_know_is_pytests_own_usage_error(refusals):
+    # pytest parses its command line before it asks any hook of ours, so this one code is its own: neither 0 nor 1.
+    assert refusals[1]["unknown option"][0] == USAGE
+
+
+def test_nothing_is_recorded_of_what_was_refused(refusals):
+    folder, _ = refusals
+
+    assert not (folder / "run" / records.CLAIMS).exists()
+    assert not (folder / "run" / records.PLAN).exists()
+
+
+def test_listing_tests_asks_and_records_nothing(tmp_path):
+    before = set(RUNS.glob("*")) if RUNS.exists() else set()
+
+    ended = suite(tmp_path, "--collect-only")
+
+    assert ended.returncode == PASS
+    assert list(tmp_path.iterdir()) == []
+    assert before == (set(RUNS.glob("*")) if RUNS.exists() else set())

@@ -1,0 +1,138 @@
+"""Where the random numbers come from: the seed decides the weights, bit for bit, and no other stream is touched."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+import torch
+
+from fixtures.streams import Stream, takes_generator
+from fixtures.subjects import DTYPES
+from suites.refuting import ExactClaim, asks_exactly, settle
+
+SIZES = ((3, 5), (4, 4), (17, 1), (181, 200))
+"""15, 16 and 17 weights (torch vectorizes from 16 on, in blocks of 16), and 36 200, more than the 32 768 (torch's
+GRAIN_SIZE) from which on torch may share an operation among threads."""
+
+THREADS = (1, 2, 3)
+"""One, two, and a number that divides no size of ours."""
+
+CALLS = 3
+"""A call may differ from the first by what the first has left behind; the third tells whether it alternates."""
+
+REPEATED = ExactClaim("weights.determinism.seed", "gives the same weights, bit for bit, after the same manual_seed")
+SEEDED = ExactClaim("weights.determinism.other_seed", "gives other weights after another manual_seed")
+SUCCESSIVE = ExactClaim("weights.determinism.successive", "gives other weights at each call")
+STATE = ExactClaim("weights.determinism.state", "repeats its weights from a restored generator state")
+FORKED = ExactClaim("weights.determinism.fork", "keeps to its stream in and after fork_rng")
+THREADED = ExactClaim("weights.determinism.threads", "gives the same weights with 1, 2 and 3 threads")
+DEFAULT = ExactClaim("weights.determinism.default", "draws from the default generator, and from no other")
+GENERATOR = ExactClaim("weights.determinism.generator", "draws from the generator that it is given")
+ALONE = ExactClaim("weights.determinism.default_alone", "leaves the default generator alone where it is given another")
+
+ABOUT = [{"shape": shape, "dtype": dtype} for shape in SIZES for dtype in DTYPES]
+
+
+@asks_exactly(REPEATED, SEEDED, SUCCESSIVE, about=ABOUT)
+def test_the_seed_decides_the_weights(case, findings, target):
+    stream = Stream(case.subject, target)
+    seed, other_seed = findings.seed("one"), findings.seed("another")
+
+    def repeats():
+        drawn = [stream.bytes(seed) for _ in range(CALLS)]
+        assert drawn.count(drawn[0]) == CALLS, "the same seed gave other weights"
+
+    def differs_by_seed():
+        assert stream.bytes(seed) != stream.bytes(other_seed), f"seeds {seed} and {other_seed} gave the same weights"
+
+    def differs_by_call():
+        drawn = [stream.bytes(seed), *(stream.bytes() for _ in range(CALLS - 1))]
+        assert len(set(drawn)) == CALLS, "two calls in a row gave the same weights"
+
+    settle(findings, REPEATED.question(case.subject), repeats)
+    settle(findings, SEEDED.question(case.subject), differs_by_seed)
+    settle(findings, SUCCESSIVE.question(case.subject), differs_by_call)
+
+
+@asks_exactly(STATE, FORKED, about=ABOUT)
+def test_the_stream_can_be_left_and_taken_up_again(case, findings, target):
+    stream = Stream(case.subject, target)
+    seed, other_seed = findings.seed("one"), findings.seed("another")
+
+    def repeats_from_a_state():
+        stream.bytes(seed)
+        state = stream.state()
+        first = stream.bytes()
+        stream.restore(state)
+        assert stream.bytes() == first, "the same state gave other weights"
+
+    def keeps_to_the_stream():
+        expected = [stream.bytes(seed), stream.bytes()]
+        first = stream.bytes(seed)
+        with stream.forked():
+            assert stream.bytes(seed) == first, "the same seed gave other weights in fork_rng"
+            stream.bytes(other_seed)
+        assert [first, stream.bytes()] == expected, "what was drawn in fork_rng changed the stream outside"
+
+    settle(findings, STATE.question(case.subject), repeats_from_a_state)
+    settle(findings, FORKED.question(case.subject), keeps_to_the_stream)
+
+
+@asks_exactly(THREADED, about=ABOUT, on="cpu")
+def test_the_number_of_threads_changes_nothing(case, findings, target):
+    stream = Stream(case.subject, target)
+
+    def changes_nothing():
+        drawn = {}
+        for number in THREADS:
+            with threads(number):
+                drawn[number] = stream.bytes(findings.seed("one"))
+        for number, weights in drawn.items():
+            assert weights == drawn[1], f"{number} threads gave other weights than 1"
+
+    settle(findings, THREADED.question(case.subject), changes_nothing)
+
+
+@contextmanager
+def threads(number):
+    """torch's number of threads, for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@asks_exactly(DEFAULT, GENERATOR, ALONE, about=ABOUT)
+def test_one_generator_is_drawn_from_and_no_other(case, findings, target):
+    stream = Stream(case.subject, target)
+    seed, other_seed = findings.seed("one"), findings.seed("another")
+
+    def draws_from_the_default():
+        bystander = stream.generator(seed)
+        before, beside = stream.state(), bystander.get_state()
+        stream.bytes()
+        assert not torch.equal(stream.state(), before), "the default generator's state is as before"
+        assert torch.equal(bystander.get_state(), beside), "a generator that was not given has changed its state"
+
+    def draws_from_the_given():
+        generator = stream.generator(seed)
+        first, second = stream.bytes(generator=generator), stream.bytes(generator=generator)
+        assert first != second, "two calls with the same generator gave the same weights"
+        assert stream.bytes(generator=stream.generator(seed)) == first, "generators of one seed gave other weights"
+        assert stream.bytes(generator=stream.generator(other_seed)) != first, "generators of two seeds gave the same"
+
+    def leaves_the_default_alone():
+        before = stream.state()
+        stream.bytes(generator=stream.generator(seed))
+        assert torch.equal(stream.state(), before), "the default generator has changed its state"
+
+    settle(findings, DEFAULT.question(case.subject), draws_from_the_default)
+    of_the_parameter = (GENERATOR, draws_from_the_given), (ALONE, leaves_the_default_alone)
+    if not takes_generator(getattr(target, case.subject.initializer)):
+        reason = f"{case.subject.initializer} has no parameter 'generator' here"
+        findings.no_evidence([claim.question(case.subject) for claim, _ in of_the_parameter], reason)
+        return
+    for claim, check in of_the_parameter:
+        settle(findings, claim.question(case.subject), check)

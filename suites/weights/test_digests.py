@@ -1,0 +1,55 @@
+"""Fixed-seed digests and signatures: kept in the run, so that a change between versions shows; none is a fault.
+
+What is claimed here is only that the digests mean something: that a seed's weights are the same when drawn again.
+"""
+
+from __future__ import annotations
+
+from fixtures.streams import Stream, content, digest, signature
+from fixtures.subjects import DTYPES, HALF_TYPES, Subject
+from suites.asking import ExactQuestion, asks
+from suites.refuting import KAIMING, exact_case, settle
+
+DIGEST = "weights.determinism.digest"
+DIGEST_SEED = 1502_01852
+"""The number of He et al.'s paper at arXiv: any number that never changes would do."""
+
+PLAIN = ("xavier_normal_", "xavier_uniform_", "trunc_normal_", "orthogonal_", "normal_", "uniform_")
+"""Neighbours, with nothing but their defaults."""
+
+SIZES = ((3, 5), (64, 48))
+"""Below 16 weights, where each is drawn alone, and above, where they are drawn in vectors."""
+
+
+def table(devices):
+    """What is digested: every initializer, dtype and size; the QR decomposition of orthogonal_ knows no half types."""
+    for device in devices:
+        for shape in SIZES:
+            for dtype in DTYPES:
+                for initializer in KAIMING:
+                    yield Subject(initializer, shape, dtype, nonlinearity="relu", device=device)
+                for initializer in PLAIN:
+                    if initializer != "orthogonal_" or dtype not in HALF_TYPES:
+                        yield Subject(initializer, shape, dtype, None, None, None, device=device)
+
+
+def cases(tier, run_seed, devices):
+    return [exact_case(DIGEST, subject) for subject in table(devices)]
+
+
+def questions(subject):
+    return [ExactQuestion(DIGEST, f"{subject.initializer} gives the same weights when a fixed seed is set again")]
+
+
+@asks(DIGEST, cases, questions)
+def test_a_fixed_seed_has_one_digest(case, findings, target, keep_digest):
+    stream = Stream(case.subject, target)
+
+    def has_one_digest():
+        weights = stream.weights(DIGEST_SEED)
+        keep_digest(case.subject.key, digest(weights))
+        assert stream.bytes(DIGEST_SEED) == content(weights), "the same seed gave other weights"
+
+    (question,) = questions(case.subject)
+    settle(findings, question, has_one_digest)
+    keep_digest(f"signature/{case.subject.initializer}", signature(getattr(target, case.subject.initializer)))
