@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -11,7 +12,7 @@ from fixtures.claims import Claim, Effect, Reading, Verdict
 from fixtures.known import Known
 from fixtures.subjects import Subject
 from reports.records import Case
-from suites.asking import ExactQuestion, Findings, explain, planned_claims
+from suites.asking import ExactQuestion, Findings, asks, explain, planned_claims
 
 SUBJECT = Subject("kaiming_normal_", (256, 128), nonlinearity="relu")
 OF_STD = "% of the promised std"
@@ -64,7 +65,7 @@ def test_evidence_is_gathered_once_where_all_claims_hold():
 def test_the_confirmation_is_drawn_once_with_four_times_the_draws_and_a_seed_of_its_own():
     asked = []
     made = findings()
-    made.judge([(SCALE, lambda drawn: reading(1e-5)), (BOUNDS, lambda drawn: reading(1e-5))], lambda *d: asked.append(d))
+    made.judge([(question, lambda drawn: reading(1e-5)) for question in (SCALE, BOUNDS)], lambda *d: asked.append(d))
 
     assert asked == [(1000, made.seed("screen")), (4000, made.seed("confirm"))]
     assert made.seed("screen") != made.seed("confirm")
@@ -115,8 +116,8 @@ def test_a_violation_fails_the_test_with_the_numbers_and_the_way_to_see_it_again
 
     assert failure.value.msg == (
         "kaiming_normal_-fan_in-relu-256x128-float32-cpu: violated: the std of the weights is 0.125\n"
-        "  weights.marginal.scale: -0.7% of the promised std, p = 1e-20 (1,000 draws; 0.2% of the promised std would be "
-        "seen)\n"
+        "  weights.marginal.scale: -0.7% of the promised std, p = 1e-20 "
+        "(1,000 draws; 0.2% of the promised std would be seen)\n"
         "  rerun: python -m pytest this"
     )
 
@@ -129,7 +130,9 @@ def test_a_known_violation_is_an_expected_failure_that_names_it():
         made.conclude()
 
 
-@pytest.mark.parametrize("entry", [known(releases="<2"), known(claims=("weights.gain",)), known(subject={"dtype": ("x",)})])
+@pytest.mark.parametrize(
+    "entry", [known(releases="<2"), known(claims=("weights.gain",)), known(subject={"dtype": ("x",)})]
+)
 def test_a_violation_that_no_entry_covers_is_none_that_is_known(entry):
     with pytest.raises(pytest.fail.Exception):
         found(1e-20, known=(entry,), torch_version="2.6.0").conclude()
@@ -149,7 +152,7 @@ def test_nothing_but_missing_evidence_is_a_visible_skip():
     made.no_evidence([SCALE, BOUNDS], "torch 2.13.0 finds no cuda device here")
 
     assert [(claim.verdict, claim.n) for claim in made.claims] == [(Verdict.NO_EVIDENCE, 0)] * 2
-    with pytest.raises(pytest.skip.Exception, match="no evidence: torch 2.13.0 finds no cuda device here"):
+    with pytest.raises(pytest.skip.Exception, match=r"no evidence: torch 2\.13\.0 finds no cuda"):
         made.conclude()
 
 
@@ -176,8 +179,8 @@ def second_line(claim):
 
 def test_a_violation_is_explained_with_effect_p_value_draws_and_power():
     assert second_line(violated()) == (
-        "  weights.marginal.scale: -0.7% of the promised std, p = 1e-20 (1,000 draws; 0.2% of the promised std would be "
-        "seen)"
+        "  weights.marginal.scale: -0.7% of the promised std, p = 1e-20 "
+        "(1,000 draws; 0.2% of the promised std would be seen)"
     )
 
 
@@ -202,8 +205,8 @@ def test_a_confirmed_violation_tells_both_looks():
     made.judge([(SCALE, lambda n: reading(p_values[n], n=n))], lambda draws, seed: draws)
 
     assert explain(made.claims[0]).splitlines()[1:] == [
-        "  weights.marginal.scale: -0.7% of the promised std, p = 1e-09 (4,000 draws; 0.2% of the promised std would be "
-        "seen)",
+        "  weights.marginal.scale: -0.7% of the promised std, p = 1e-09 "
+        "(4,000 draws; 0.2% of the promised std would be seen)",
         "  p = 1.0e-05 at the screen, confirmed on fresh draws",
     ]
 
@@ -215,3 +218,16 @@ def test_an_effect_is_joined_to_its_unit():
 
 def test_a_test_that_asks_nothing_plans_nothing(request):
     assert planned_claims([request.node]) == ()
+
+
+@asks("weights.of_no_plan", lambda tier, run_seed, devices: (), lambda subject: ())
+def a_test_of_a_newer_suite(case):
+    """Asks about cases that an older plan does not know."""
+
+
+def test_a_test_that_the_plan_knows_no_case_of_plans_nothing():
+    # pytest calls such a test once, with a placeholder, and skips it.
+    placeholder = SimpleNamespace(params={"case": object()})
+    item = SimpleNamespace(callspec=placeholder, get_closest_marker=lambda name: a_test_of_a_newer_suite.pytestmark[0])
+
+    assert planned_claims([item]) == ()

@@ -14,9 +14,9 @@ import pytest
 import torch
 from scipy import stats
 
+from fixtures.formats import cells_of
 from fixtures.law_questions import law_questions
 from fixtures.laws import Normal, promised_law
-from fixtures.formats import cells_of
 from fixtures.pvalues import binomial_p
 from fixtures.sketching import Sketcher
 from fixtures.subjects import Subject
@@ -25,8 +25,8 @@ from suites.conftest import settings_key
 ALARM = 1e-8
 REPLICATES = 2000
 LEVELS = (0.5, 0.1, 0.01)
-"""Of 2000 p-values, 1000, 200 and 20 lie below these: enough to tell a level that is exceeded by an eighth, by 0.4 or by
-a factor of 2.6. Farther out the p-values are checked by arithmetic (test_pvalues.py)."""
+"""Of 2000 p-values, 1000, 200 and 20 lie below these: enough to tell a level that is exceeded by an eighth, by 0.4 or
+by a factor of 2.6. Farther out the p-values are checked by arithmetic (test_pvalues.py)."""
 
 TENSORS = 3
 SHAPE = (32, 48)

@@ -151,10 +151,10 @@ def test_fat_tails_are_detected_as_often_as_a_binomial_count_detects_them(k, cha
     share = optimize.brentq(lambda p: counting_power(usual, p) - chance, usual, 0.05)
     far = 5 * promised_law(about).std
 
-    detections = sum(
-        trips(about, f"marginal.tail{k}", replaced(healthy(about, generator), (share - usual) / (1 - usual), far, generator))
-        for _ in range(REPLICATES)
-    )
+    def planted():
+        return replaced(healthy(about, generator), (share - usual) / (1 - usual), far, generator)
+
+    detections = sum(trips(about, f"marginal.tail{k}", planted()) for _ in range(REPLICATES))
 
     assert_detected_with(chance, detections)
 

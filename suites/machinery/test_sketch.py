@@ -1,4 +1,4 @@
-"""The sketch: merging equals one pass, nothing is lost whatever the layout, and memory does not grow with the stream."""
+"""The sketch: merging equals one pass, nothing is lost whatever the layout, memory does not grow with the stream."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ FLOAT32_SUMS = 1e-6
 
 STREAM = torch.from_numpy(np.random.default_rng(1).normal(0, 0.05, 4 * CHUNK + 40))
 
-SHAPES = [(1, 1), (2, 3), (15, 17), (16, 16), (3, 5, 7), (1, CHUNK - 1), (2, CHUNK // 2), (1, CHUNK + 1), (3, CHUNK // 2)]
+SMALL = [(1, 1), (2, 3), (15, 17), (16, 16), (3, 5, 7)]
+SHAPES = [*SMALL, (1, CHUNK - 1), (2, CHUNK // 2), (1, CHUNK + 1), (3, CHUNK // 2)]
 """Scalars, sizes around a vector register, and tensors just below, at and just above a chunk."""
 
 
