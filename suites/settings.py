@@ -62,7 +62,7 @@ OPTIONS: dict[str, dict[str, str]] = {
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """Register the options; one that another plugin owns already (pytest-playwright has --device) is read from there."""
+    """Register the options; one that another plugin owns (pytest-playwright has --device) is read from there."""
     groups = [*getattr(parser, "_groups", []), getattr(parser, "_anonymous", None)]
     owned = {name for group in groups if group is not None for option in group.options for name in option.names()}
     group = parser.getgroup("kaiming gate")

@@ -1,0 +1,1 @@
+"""Aimed at ourselves: that the instrument sees what it must and nothing else."""

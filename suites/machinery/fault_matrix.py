@@ -68,7 +68,17 @@ def selection(dtypes: Iterable[str], initializers: Iterable[str]) -> str:
 def run_suite(name: str, expected: str, options: list[str], folder: Path) -> Outcome:
     """Run suites/weights in a process of its own."""
     started = time.perf_counter()
-    command = [sys.executable, "-m", "pytest", "suites/weights", "-q", "-p", "no:cacheprovider", "--run-dir", str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "suites/weights",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--run-dir",
+        str(folder),
+    ]
     ended = subprocess.run(
         [*command, *options], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
-def make_wheel(
-    folder: Path, version: str, body: str = "", *, name: str = "torch", needs: Sequence[str] = ()
-) -> Path:
+def make_wheel(folder: Path, version: str, body: str = "", *, name: str = "torch", needs: Sequence[str] = ()) -> Path:
     """Write a wheel of `name` into `folder`, over one of the same version.
 
     Args:
@@ -20,7 +18,12 @@ def make_wheel(
     files = {
         f"{name}/__init__.py": f"{body}\n__version__ = {version!r}\n",
         f"{about}/METADATA": "\n".join(
-            ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", *(f"Requires-Dist: {need}" for need in needs)]
+            [
+                "Metadata-Version: 2.1",
+                f"Name: {name}",
+                f"Version: {version}",
+                *(f"Requires-Dist: {need}" for need in needs),
+            ]
         ),
         f"{about}/WHEEL": "Wheel-Version: 1.0\nGenerator: kaiming-gate\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }

@@ -361,5 +361,5 @@ def test_nox_explains_every_session():
 
     sessions = [line for line in listed.stdout.splitlines() if line.startswith(("* ", "- "))]
     named = {line[2:].split(" -> ")[0].split("(")[0] for line in sessions}
-    assert named == {"gate", "tests", "suites", "report", "lint", "types"}
+    assert named >= {"gate", "tests", "suites", "report", "lint", "types"}
     assert all(" -> " in line for line in sessions)

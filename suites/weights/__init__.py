@@ -1,0 +1,1 @@
+"""Whether fresh weights are what their initializer promises."""

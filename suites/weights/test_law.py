@@ -1,4 +1,4 @@
-"""The law of Kaiming weights: one by one (marginal), place by place (position), and against each other (independence)."""
+"""The law of Kaiming weights: one by one (marginal), by place (position), and against each other (independence)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from fixtures.drawing import count, draw
 from fixtures.judgement import draws_to_resolve
 from fixtures.law_questions import law_questions
 from fixtures.marginal_questions import marginal_questions
-from fixtures.strategies import HALF_UNIFORM_DRAWS, core_subjects, draws_for, drawn, half_uniforms, kaiming_subjects
+from fixtures.strategies import HALF_UNIFORM_DRAWS, core_subjects, drawn, draws_for, half_uniforms, kaiming_subjects
 from fixtures.subjects import DTYPES, seed_for
 from reports.records import Case
 from suites.asking import asks
