@@ -161,14 +161,20 @@ def compare(baseline: Run, candidate: Run) -> list[ClaimChange]:
 _Defect = tuple[str | None, str, str, str]
 
 
-def _defect(claim: Claim) -> _Defect:
-    """A registered violation and where it shows."""
-    return claim.known, initializer_of(claim), claim.subject.dtype, claim.subject.device
+def _defects(claim: Claim) -> set[_Defect]:
+    """A registered violation and where it shows: by the defect's name, and by what it violates.
+
+    Two defects of two releases may violate one and the same claim: what a user of either release lives with is that,
+    say, the location of bfloat16 uniforms is off, whichever mistake is behind it.
+    """
+    where = (initializer_of(claim), claim.subject.dtype, claim.subject.device)
+    return {(claim.known, *where), (claim.family, *where)}
 
 
 def _registered_defects(run: Run) -> set[_Defect]:
     """Registered violations that the run shows."""
-    return {_defect(claim) for claim in run.claims.values() if claim.verdict is Verdict.VIOLATED and claim.known}
+    registered = (claim for claim in run.claims.values() if claim.verdict is Verdict.VIOLATED and claim.known)
+    return {defect for claim in registered for defect in _defects(claim)}
 
 
 def _missed_by_chance(violated: Claim, other: Claim, defects_of_other: set[_Defect]) -> bool:
@@ -177,12 +183,13 @@ def _missed_by_chance(violated: Claim, other: Claim, defects_of_other: set[_Defe
     A claim that sees a registered defect only sometimes is violated on either side by the luck of the draw, and a stop
     for it would be a coin toss. So it is none if all of this is true:
 
-    - the other run shows the same registered defect for the same initializer, dtype and device, at better power;
+    - it is registered, and the other run shows, at better power, the same defect, or another registered one that
+      violates the same property, for the same initializer, dtype and device;
     - the effect, and the distance of the two estimates, are below what `other` detects with probability 1 - 1e-6; or,
       where the claim does not state what it detects in the unit it measures (extremes, missing values), the violation
       showed only on the larger sample of the confirmation.
     """
-    if _defect(violated) not in defects_of_other:
+    if not violated.known or not _defects(violated) & defects_of_other:
         return False
     if violated.effect and other.effect and other.detectable:
         if _same_unit(violated.effect, other.effect, other.detectable):

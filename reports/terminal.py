@@ -39,15 +39,15 @@ GATE_TITLES = {
     Change.NEW: "New violations",
     Change.WORSE: "Violated on both sides, clearly worse in the candidate",
     Change.UNREGISTERED: "Violated on both sides, and not registered as known",
-    Change.UNRESOLVED: "Registered as known, and too small for these claims to show on both sides",
     Change.REGISTERED: "Violated on both sides, registered as known",
+    Change.UNRESOLVED: "Registered as known, and too small for these claims to show on both sides",
     Change.LOST: "The baseline could tell, the candidate could not",
     Change.MENDED: "Mended: violated in the baseline, holds in the candidate",
 }
 RUN_TITLES = {Change.UNREGISTERED: "Violated", Change.REGISTERED: "Violated, registered as known for this release"}
 
 TOP_REASONS = 3
-MOST_LISTED = 20
+MOST_LISTED = 10
 """Groups listed of one kind; nobody reads on beyond, and verdict.json has them all."""
 
 MOST_NOTES = 5
@@ -82,6 +82,7 @@ def verdict_page(verdict: GateVerdict, references: Mapping[str, str]) -> Rendera
     return Group(
         *_headline(verdict),
         *_reasons(verdict.reasons),
+        *_mended(verdict.counts),
         *_next_step(verdict),
         *(_claim_table(verdict.counts) if verdict.baseline.claims and verdict.candidate.claims else ()),
         *_listed(verdict.changes, GATE_TITLES, references),
@@ -172,6 +173,14 @@ def _reasons(reasons: tuple[Reason, ...]) -> Iterator[RenderableType]:
         yield _Hanging(" - ", text(f"{plural(below, 'more finding')} in the lists below"))
 
 
+def _mended(counts: tuple[FamilyCount, ...]) -> Iterator[RenderableType]:
+    """What the candidate does right that the baseline did wrong; no reason for the verdict, but worth its line."""
+    if mended := sum(count.mended for count in counts):
+        families = list(dict.fromkeys(count.family for count in counts if count.mended))
+        what = f"{plural(mended, 'claim')} violated in the baseline hold in the candidate ({first_few(families)})"
+        yield _Hanging(" - ", text(("mended", "bold green"), f": {what}"))
+
+
 def _reason(marker: str, reason: Reason) -> RenderableType:
     tail = (text((line, "dim")) for line in reason.details[-MOST_TAIL_LINES:])
     return _Hanging(marker, text((reason.outcome, STYLES[reason.outcome]), f": {reason.text}"), *tail)
@@ -187,12 +196,12 @@ def _next_step(verdict: GateVerdict) -> Iterator[RenderableType]:
 
 
 def _claim_table(counts: tuple[FamilyCount, ...]) -> Iterator[RenderableType]:
-    """Counts by family and dtype, in 60 columns: a line for the family's name, so that they fit every window."""
+    """Counts by suite, family and dtype, in 60 columns: a line for the family's name, so that they fit every window."""
     if not counts:
         return
     yield Text()
     yield text((f"{'Claims':11}{'asked':>6}{'hold':>12}{'violated':>12}{'mended':>7}{'no evidence':>12}", "bold"))
-    for family, rows in groupby(counts, key=lambda row: row.family):
+    for family, rows in groupby(_by_family(counts), key=lambda row: row.family):
         yield text(family)
         for row in _quiet_together(list(rows)):
             yield text(
@@ -201,6 +210,17 @@ def _claim_table(counts: tuple[FamilyCount, ...]) -> Iterator[RenderableType]:
                 (f"{row.mended:7}", "green" if row.mended else ""),
                 (f"{_both(row.no_evidence):>12}", "magenta" if any(row.no_evidence) else ""),
             )
+
+
+def _by_family(counts: tuple[FamilyCount, ...]) -> list[FamilyCount]:
+    """Counts with all properties of a family together: "weights.marginal" for its location, scale and so on."""
+    families: dict[str, dict[str, FamilyCount]] = {}
+    for count in counts:
+        family = ".".join(count.family.split(".")[:2])
+        dtypes = families.setdefault(family, {})
+        before = dtypes.get(count.dtype)
+        dtypes[count.dtype] = msgspec.structs.replace(before + count if before else count, family=family)
+    return [row for dtypes in families.values() for row in dtypes.values()]
 
 
 def _quiet_together(rows: list[FamilyCount]) -> list[FamilyCount]:

@@ -77,6 +77,22 @@ class FamilyCount(msgspec.Struct, frozen=True, kw_only=True):
     no_evidence: tuple[int, int]
     mended: int
 
+    def __add__(self, other: FamilyCount) -> FamilyCount:
+        """Both together, under this one's names."""
+
+        def total(ours: tuple[int, int], theirs: tuple[int, int]) -> tuple[int, int]:
+            return ours[0] + theirs[0], ours[1] + theirs[1]
+
+        return FamilyCount(
+            family=self.family,
+            dtype=self.dtype,
+            claims=self.claims + other.claims,
+            holds=total(self.holds, other.holds),
+            violated=total(self.violated, other.violated),
+            no_evidence=total(self.no_evidence, other.no_evidence),
+            mended=self.mended + other.mended,
+        )
+
 
 class Streams(msgspec.Struct, frozen=True, kw_only=True):
     """Same seed, same weights? Subjects by what their fixed-seed digests say; `missing` have one on one side only."""
@@ -212,7 +228,7 @@ STAGES = {"install": "could not be installed", "import": "could not be imported"
 
 def _conformance(changes: list[ClaimChange]) -> list[Reason]:
     """Reasons from claims that are violated in the candidate, or no longer judged there; one for each topic."""
-    noticed = Change.UNREGISTERED, Change.UNRESOLVED, Change.REGISTERED, Change.LOST
+    noticed = Change.UNREGISTERED, Change.LOST, Change.REGISTERED, Change.UNRESOLVED
     return [
         Reason(outcome=outcome, text=describe(group), claims=len(group.members))
         for outcome, kinds in ((Outcome.STOP, (Change.NEW, Change.WORSE)), (Outcome.NOTICE, noticed))

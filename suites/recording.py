@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shutil
 import sys
 import time
 from collections import Counter
@@ -56,8 +57,7 @@ class Recorder:
         for name in records.RUN_FILES:
             if self.folder / name != self.settings.plan:
                 (self.folder / name).unlink(missing_ok=True)
-        for part in (self.folder / PARTS).glob("*.npz"):
-            part.unlink()
+        shutil.rmtree(self.folder / PARTS, ignore_errors=True)
 
     def start(self) -> None:
         """Say of whom questions are about to be asked; written before the first answer, so that a crash leaves it."""
@@ -98,9 +98,7 @@ class Recorder:
                 arrays.update(content)
         if arrays:
             records.write_sketches(self.folder, arrays)
-        for part in parts:
-            part.unlink()
-        (self.folder / PARTS).rmdir()
+        shutil.rmtree(self.folder / PARTS)  # with what a worker that crashed left half-written
 
     def _write_environment(self) -> None:
         record = records.Environment(

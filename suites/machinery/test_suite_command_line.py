@@ -306,7 +306,13 @@ def test_selecting_nothing_is_no_evidence(refusals):
 
 
 def test_more_claims_than_the_error_budget_allows_are_no_evidence(refusals):
-    assert refusals[1]["false-alarm rate"][0] == NO_EVIDENCE
+    code, said = refusals[1]["false-alarm rate"]
+
+    assert code == NO_EVIDENCE
+    assert said == (
+        f"error: {len(PLANNED)} claims raise a false alarm with chance {false_alarm_rate(len(PLANNED)):.1e}, more than "
+        "--false-alarm-rate 1e-12; ask fewer or accept more\n"
+    )
 
 
 def test_an_option_that_pytest_does_not_know_is_pytests_own_usage_error(refusals):

@@ -49,7 +49,8 @@ INITIALIZERS = {
 }
 """Calls and the shape that is initialized. Means beside zero and uneven bounds; a kernel, where a fan counts it; for
 `trunc_normal_` the bounds that its arguments are mistaken for (multiples of the std) and those so far out that nothing
-is cut off (issues 145498 and 155588)."""
+is cut off (issues 145498 and 155588). The uniforms' gain is one whose bound is rounded so in the half types that the
+end which torch mishandles (see known_violations.toml) costs too little to be seen by luck."""
 
 
 def neighbour(initializer, shape, dtype="float32", device="cpu"):
@@ -110,7 +111,7 @@ def test_a_uniform_draw_of_zero_becomes_no_outlier(case, findings, target):
         farthest = float((weight - law.mean).abs().max()) / law.std
         assert farthest < FAR, f"a weight lies {farthest:.0f} std from the mean"
 
-    settle(findings, question, check, examples=case.subject.numel)
+    settle(findings, question, check)
 
 
 ORTHOGONAL_SHAPES = {"orthogonal_": (24, 24), "orthogonal_(gain=1.5)": (48, 16), "orthogonal_(gain=2.0)": (16, 4, 3, 3)}
@@ -149,8 +150,8 @@ def test_orthogonal_weights_are_orthogonal(case, findings, target):
 
 
 HAAR_RESOLUTION = {"quick": 0.01, "full": 0.005, "soak": 0.002}
-"""Relative scale error of the product with a triangular factor that is seen: enough for the 650 matrices (15 000 signs)
-from which a share of signs off by 4 % is seen as well."""
+"""Relative scale error of the product with a triangular factor that is seen: 490 matrices or more, and 7800 signs on
+their diagonals, of which a share that is off by 5 % is seen as well."""
 
 
 def haar_cases(tier, run_seed, devices):

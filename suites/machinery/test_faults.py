@@ -1,0 +1,72 @@
+"""A representative dozen of the planted faults, by the real command line; `nox -s faults` plants them all."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+import torch
+
+from fixtures.faults import FAULTS
+from fixtures.subjects import DTYPES
+from suites.machinery.fault_matrix import HEALTHY, Outcome, plant, table_of
+
+DOZEN = (
+    "half_percent_scale",
+    "mean_shift",
+    "uniform_for_normal",
+    "cut_tails",
+    "fat_tails",
+    "constant",
+    "one_nan",
+    "too_many_zeros",
+    "upper_bound_included",
+    "through_bfloat16",
+    "one_row_too_large",
+    "equal_shards",
+    "fan_from_the_other_dimension",
+)
+FEWEST_FAULTS = 40
+
+
+@pytest.mark.parametrize("name", DOZEN)
+def test_a_planted_fault_is_stopped_by_the_family_that_should_see_it(name, tmp_path):
+    outcome = plant(name, tmp_path / "run")
+
+    assert outcome.as_it_should, (outcome.code, outcome.seen, outcome.tail)
+
+
+def test_the_healthy_target_passes(tmp_path):
+    outcome = plant(HEALTHY, tmp_path / "run")
+
+    assert outcome.as_it_should, (outcome.code, outcome.seen, outcome.tail)
+
+
+def test_every_fault_says_what_it_is_and_who_must_see_it():
+    assert len(FAULTS) >= FEWEST_FAULTS
+    for fault in FAULTS.values():
+        assert fault.description.endswith("."), fault.name
+        assert fault.family.count(".") >= 1, fault.name
+        assert set(fault.dtypes) <= set(DTYPES)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_takes_what_torch_takes_and_spoils_the_tensor_in_place(name):
+    fault = FAULTS[name]
+    function = getattr(fault, fault.initializers[0])
+    weight = torch.zeros(48, 20, dtype=getattr(torch, fault.dtypes[0]))
+
+    function(weight, nonlinearity="relu")
+
+    torchs = inspect.signature(getattr(torch.nn.init, fault.initializers[0])).parameters
+    assert list(inspect.signature(function).parameters) == list(torchs)
+
+
+def test_the_matrix_marks_where_a_fault_had_to_be_seen():
+    seen = Outcome("half_percent_scale", "weights.marginal.scale", 1, {"weights.marginal.scale": 3}, 1.0, ())
+    missed = Outcome("mean_shift", "weights.marginal.location", 0, {"weights.fan.scale": 1}, 1.0, ())
+
+    table = table_of([seen, missed])
+
+    assert list(table.columns[2].cells) == ["3*", "*"]
+    assert list(table.columns[3].cells) == ["as it should", "NOT AS IT SHOULD (exit 0)"]
