@@ -43,7 +43,7 @@ def gate(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the project's own tests: that the instrument sees what it must and nothing else."""
     with _held(session, "machinery", pinned(PROJECT.baseline)) as environment:
-        _run(session, environment, "pytest", "suites/machinery", *session.posargs)
+        _run(session, environment, "pytest", "suites/machinery", "-n", "auto", *session.posargs)
 
 
 @nox.session(venv_backend="none")

@@ -141,3 +141,13 @@ def test_the_confirmation_draws_more_than_the_screen():
     deviates = stats.norm.isf(CONFIRM / 2) / stats.norm.isf(SCREEN / 2)
 
     assert deviates**2 <= CONFIRMATION_FACTOR
+
+
+def test_a_reading_that_could_not_see_its_fault_never_holds():
+    judgement = judge(Reading(n=10, p=0.5, blind="too few draws"), confirm=unasked)
+
+    assert (judgement.verdict, judgement.note) == (Verdict.NO_EVIDENCE, "too few draws")
+
+
+def test_a_reading_that_could_not_see_its_fault_may_still_violate():
+    assert judge(Reading(n=10, p=1e-13, blind="too few draws"), confirm=unasked).verdict is Verdict.VIOLATED

@@ -180,6 +180,14 @@ def test_a_registered_defect_that_the_baseline_missed_for_want_of_power_is_a_not
     assert changes_of(verdict)[seen.id] is Change.UNRESOLVED
 
 
+def test_another_registered_defect_of_the_same_property_counts_as_well():
+    seen = violated(**WEAK, percent=-1.4, known="half-uniform-upper-end")
+    missed = claim(**WEAK, effect=Effect(-0.5, OF_STD))
+    verdict = gate(run(violated(**KNOWN), missed), run(violated(**KNOWN), seen))
+
+    assert changes_of(verdict)[seen.id] is Change.UNRESOLVED
+
+
 def test_a_registered_defect_that_the_candidate_missed_for_want_of_power_is_not_mended():
     seen = violated(**WEAK, percent=-1.4, known="half-normal-8-bit")
     missed = claim(**WEAK, effect=Effect(-0.5, OF_STD))
@@ -192,7 +200,12 @@ def test_a_registered_defect_that_the_candidate_missed_for_want_of_power_is_not_
     ("elsewhere", "missed", "seen"),
     [
         pytest.param(claim(subject=BIG), {}, {}, id="the baseline shows the defect nowhere"),
-        pytest.param(violated(**KNOWN | {"known": "other"}), {}, {}, id="the baseline shows another defect"),
+        pytest.param(
+            violated("weights.marginal.shape", **KNOWN | {"known": "other"}),
+            {},
+            {},
+            id="the baseline shows another defect of another property",
+        ),
         pytest.param(
             violated(subject=subject("float16"), known="half-normal-8-bit"),
             {},
