@@ -104,6 +104,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         f"devices {', '.join(plan.devices)}, false-alarm rate {plan.false_alarm_rate:g}"
         + (f", planted fault {settings.fault}" if settings.fault else ""),
         *(f"not asked: {device} ({reason})" for device, reason in settings.absent_devices.items()),
+        *(f"taken from torch.nn.init: {name}" for name in [", ".join(config.stash[target_key].lacking())] if name),
     ]
 
 

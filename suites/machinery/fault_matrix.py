@@ -19,16 +19,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from fixtures.claims import Verdict
 from fixtures.faults import FAULTS
+from fixtures.module_faults import FAULTS as MODULE_FAULTS
 from reports.records import CLAIMS, read_claims
 
 ROOT = Path(__file__).resolve().parents[2]
 
 HEALTHY = "healthy"
+ALL = [HEALTHY, *FAULTS, *MODULE_FAULTS]
 STOPPED, PASSED = 1, 0
 
 
@@ -93,6 +96,9 @@ def plant(name: str, folder: Path) -> Outcome:
     if name == HEALTHY:
         options = ["--device", "cpu", "-k", selection(("float32", "float64"), ("kaiming",))]
         return run_suite(name, "", options, folder)
+    if name in MODULE_FAULTS:
+        module_fault = MODULE_FAULTS[name]
+        return run_suite(name, module_fault.family, ["--fault", name, "-k", module_fault.selection], folder)
     fault = FAULTS[name]
     target = ["--device", "cpu", "--target", f"fixtures.faults.{name}"]
     return run_suite(name, fault.family, [*target, "-k", selection(fault.dtypes, fault.initializers)], folder)
@@ -106,10 +112,14 @@ def second_level(family: str) -> str:
 def table_of(outcomes: list[Outcome]) -> Table:
     """Faults down, families across; in each place the number of violated claims."""
     families = sorted({second_level(family) for outcome in outcomes for family in outcome.seen})
-    table = Table(title="Who saw which fault (violated claims; * where it had to be seen)")
+    table = Table(
+        title="Who saw which fault (violated claims; * where it had to be seen)",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 0, 0, 1),
+    )
     table.add_column("fault", no_wrap=True)
     for family in families:
-        table.add_column(family, justify="right")
+        table.add_column(family, justify="right", no_wrap=True)
     table.add_column("ended")
     for outcome in outcomes:
         counts = Counter[str]()
@@ -117,7 +127,7 @@ def table_of(outcomes: list[Outcome]) -> Table:
             counts[second_level(family)] += count
         expected = second_level(outcome.expected + ".") if outcome.expected else ""
         cells = [f"{counts[family] or ''}{'*' if family == expected else ''}" for family in families]
-        ended = "as it should" if outcome.as_it_should else f"NOT AS IT SHOULD (exit {outcome.code})"
+        ended = "ok" if outcome.as_it_should else f"WRONG (exit {outcome.code})"
         table.add_row(outcome.fault, *cells, ended)
     return table
 
@@ -125,12 +135,12 @@ def table_of(outcomes: list[Outcome]) -> Table:
 def main(arguments: list[str]) -> int:
     """Run all, print the matrix, write it down."""
     parser = argparse.ArgumentParser(prog="python -m suites.machinery.fault_matrix")
-    parser.add_argument("--only", nargs="+", choices=[HEALTHY, *FAULTS], metavar="NAME", help="these faults alone")
+    parser.add_argument("--only", nargs="+", choices=ALL, metavar="NAME", help="these faults alone")
     parser.add_argument("--jobs", type=int, default=2, help="suites at a time (default: %(default)s)")
     parser.add_argument("--json", type=Path, help="write the matrix here")
     options = parser.parse_args(arguments)
     console = Console()
-    names = options.only or [HEALTHY, *FAULTS]
+    names = options.only or ALL
     outcomes = []
     with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(options.jobs) as pool:
         for outcome in pool.map(lambda name: plant(name, Path(scratch) / name), names):

@@ -69,4 +69,4 @@ def test_the_matrix_marks_where_a_fault_had_to_be_seen():
     table = table_of([seen, missed])
 
     assert list(table.columns[2].cells) == ["3*", "*"]
-    assert list(table.columns[3].cells) == ["as it should", "NOT AS IT SHOULD (exit 0)"]
+    assert list(table.columns[3].cells) == ["ok", "WRONG (exit 0)"]

@@ -13,7 +13,7 @@ from rich.console import Console, RenderableType
 from fixtures.claims import SMALLEST_P, Effect, Verdict
 from reports.comparison import Change
 from reports.records import Run
-from reports.terminal import MOST_LISTED, GATE_TITLES, run_page, verdict_page
+from reports.terminal import GATE_TITLES, MOST_LISTED, run_page, verdict_page
 from reports.verdict import GateVerdict, gate
 from reports.wording import LONGEST_TEXT, first_few, measured, p_value, plural, printable, size
 from suites.machinery.making_runs import (
