@@ -20,14 +20,14 @@ if sys.version_info < (3, 11):  # noqa: UP036 - requires-python binds only what 
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
 
-from fixtures import gating  # noqa: E402 - found only after the line above
-from fixtures.environments import Environment  # noqa: E402
-from fixtures.failures import Unusable  # noqa: E402
-from fixtures.gate_options import TIMEOUT_SECONDS  # noqa: E402
-from fixtures.launching import new_run_folder, run_suite  # noqa: E402
-from fixtures.sides import Framework, pinned  # noqa: E402
+from fixtures.environments.failures import Unusable  # noqa: E402
+from fixtures.environments.holding import Environment  # noqa: E402
+from fixtures.environments.sides import Framework, pinned  # noqa: E402
+from fixtures.gate import course  # noqa: E402 - found only after the line above
+from fixtures.gate.launching import new_run_folder, run_suite  # noqa: E402
+from fixtures.gate.options import TIMEOUT_SECONDS  # noqa: E402
 
-ENVIRONMENTS = gating.environments_of(ROOT)
+ENVIRONMENTS = course.environments_of(ROOT)
 PROJECT = ENVIRONMENTS.project
 
 nox.options.sessions = ["lint", "types", "tests"]
@@ -36,7 +36,7 @@ nox.options.sessions = ["lint", "types", "tests"]
 @nox.session(venv_backend="none")
 def gate(session: nox.Session) -> None:
     """Judge a candidate torch against a baseline: nox -s gate -- --baseline 2.13.0 --candidate 2.14.1."""
-    sys.exit(gating.main(session.posargs, root=ROOT, beside=Path(session.invoked_from)))
+    sys.exit(course.main(session.posargs, root=ROOT, beside=Path(session.invoked_from)))
 
 
 @nox.session(venv_backend="none")
@@ -51,10 +51,10 @@ def tests(session: nox.Session) -> None:
 def suites(session: nox.Session, torch: str) -> None:
     """Run the suites on one supported torch release; violations known of it are reported and tolerated."""
     with _held(session, "suites", pinned(torch)) as environment:
-        folder = new_run_folder(ROOT / gating.RUNS, "suites", torch)
+        folder = new_run_folder(ROOT / course.RUNS, "suites", torch)
         # Any tier may be among the options, so the longest limit holds.
         limit = TIMEOUT_SECONDS["soak"]
-        ended = run_suite(environment, folder, gating.SUITE, session.posargs, root=ROOT, timeout=limit)
+        ended = run_suite(environment, folder, course.SUITES, session.posargs, root=ROOT, timeout=limit)
     if ended.failure is not None:
         session.error(ended.failure.reason)
     if ended.code != 0:
@@ -65,7 +65,7 @@ def suites(session: nox.Session, torch: str) -> None:
 def faults(session: nox.Session) -> None:
     """Plant every fault, run the suite against each, and print who saw which."""
     with _held(session, "machinery", pinned(PROJECT.baseline)) as environment:
-        matrix = new_run_folder(ROOT / gating.RUNS, "faults", PROJECT.baseline) / "faults.json"
+        matrix = new_run_folder(ROOT / course.RUNS, "faults", PROJECT.baseline) / "faults.json"
         _run(session, environment, "suites.machinery.fault_matrix", "--json", str(matrix), *session.posargs)
 
 

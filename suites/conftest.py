@@ -11,11 +11,12 @@ from typing import Any
 import msgspec
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 
 from fixtures import judgement
 from fixtures.claims import SCHEMA
 from fixtures.known import KnownError, read_known
-from fixtures.module_faults import ModuleFaultError, plant
+from fixtures.planting import FaultError, plant
 from fixtures.target import Target, TargetError, load_target
 from reports import records
 from suites import asking, recording
@@ -62,13 +63,14 @@ def pytest_configure(config: pytest.Config) -> None:
     # torch fills a tensor from one thread whatever is asked; a team of threads that wait for each other in the smaller
     # steps around it would make a run's length depend on what else the machine is doing.
     torch.set_num_threads(1)
+    threadpool_limits(1)  # NumPy's and SciPy's, for the same reason
     try:
         if settings.fault:
             config.add_cleanup(plant(settings.fault))
         config.stash[target_key] = load_target(settings.target)
         config.stash[known_key] = read_known(KNOWN_VIOLATIONS)
         config.stash[plan_key] = _plan(settings)
-    except (ModuleFaultError, TargetError, KnownError, records.RecordError) as error:
+    except (FaultError, TargetError, KnownError, records.RecordError) as error:
         raise pytest.UsageError(str(error)) from None
     if worker is None:
         config.pluginmanager.register(Controller(config, recording.Recorder(settings)), "kaiming gate controller")

@@ -25,8 +25,8 @@ import torch
 
 from fixtures import judgement
 from fixtures.claims import SCHEMA, Claim, Verdict
-from fixtures.sketch import Sketch
 from fixtures.subjects import Subject
+from fixtures.weights.sketch import Sketch
 from reports import records
 from suites.settings import Settings
 

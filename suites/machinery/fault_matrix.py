@@ -25,13 +25,15 @@ from rich.table import Table
 
 from fixtures.claims import Verdict
 from fixtures.faults import FAULTS
-from fixtures.module_faults import FAULTS as MODULE_FAULTS
+from fixtures.planting import planted_faults
 from reports.records import CLAIMS, read_claims
 
 ROOT = Path(__file__).resolve().parents[2]
 
 HEALTHY = "healthy"
-ALL = [HEALTHY, *FAULTS, *MODULE_FAULTS]
+WEIGHTS = "suites/weights"
+PLANTED = planted_faults()
+ALL = [HEALTHY, *FAULTS, *PLANTED]
 STOPPED, PASSED = 1, 0
 
 
@@ -68,14 +70,14 @@ def selection(dtypes: Iterable[str], initializers: Iterable[str]) -> str:
     return f"({' or '.join(dtypes)}) and ({' or '.join(initializers)}) and not neighbours and not defaults"
 
 
-def run_suite(name: str, expected: str, options: list[str], folder: Path) -> Outcome:
-    """Run suites/weights in a process of its own."""
+def run_suite(name: str, expected: str, suite: str, options: list[str], folder: Path) -> Outcome:
+    """Run a suite in a process of its own."""
     started = time.perf_counter()
     command = [
         sys.executable,
         "-m",
         "pytest",
-        "suites/weights",
+        suite,
         "-q",
         "-p",
         "no:cacheprovider",
@@ -95,13 +97,12 @@ def plant(name: str, folder: Path) -> Outcome:
     """Run the suite on one fault, or on torch itself."""
     if name == HEALTHY:
         options = ["--device", "cpu", "-k", selection(("float32", "float64"), ("kaiming",))]
-        return run_suite(name, "", options, folder)
-    if name in MODULE_FAULTS:
-        module_fault = MODULE_FAULTS[name]
-        return run_suite(name, module_fault.family, ["--fault", name, "-k", module_fault.selection], folder)
+        return run_suite(name, "", WEIGHTS, options, folder)
+    if planted := PLANTED.get(name):
+        return run_suite(name, planted.family, planted.suite, ["--fault", name, "-k", planted.selection], folder)
     fault = FAULTS[name]
     target = ["--device", "cpu", "--target", f"fixtures.faults.{name}"]
-    return run_suite(name, fault.family, [*target, "-k", selection(fault.dtypes, fault.initializers)], folder)
+    return run_suite(name, fault.family, WEIGHTS, [*target, "-k", selection(fault.dtypes, fault.initializers)], folder)
 
 
 def second_level(family: str) -> str:

@@ -15,11 +15,11 @@ import torch
 from scipy import stats
 
 from fixtures.formats import cells_of
-from fixtures.law_questions import law_questions
 from fixtures.laws import Normal, promised_law
 from fixtures.pvalues import binomial_p
-from fixtures.sketching import Sketcher
 from fixtures.subjects import Subject
+from fixtures.weights.law_questions import law_questions
+from fixtures.weights.sketching import Sketcher
 from suites.conftest import settings_key
 
 ALARM = 1e-8

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from fixtures.claims import Verdict
-from fixtures.module_defaults import DEFAULTS, drawn_parameters, uninitialized_memory_is_nan
-from fixtures.small_models import equal_pair, random_parameters, tutorial_parameters, unequal_layers
+from fixtures.weights.module_defaults import DEFAULTS, drawn_parameters, uninitialized_memory_is_nan
+from fixtures.weights.small_models import equal_pair, random_parameters, tutorial_parameters, unequal_layers
 from reports import records
 from suites.machinery.test_module_faults import STOP, run_suite
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from fixtures.environments import Environments
-from fixtures.failures import Unusable
-from fixtures.probing import import_torch
-from fixtures.project import Project
-from fixtures.sides import Interpreter, parse_candidate, pinned
-from fixtures.store import MARKER, Store
+from fixtures.environments.failures import Unusable
+from fixtures.environments.holding import Environments
+from fixtures.environments.probing import import_torch
+from fixtures.environments.project import Project
+from fixtures.environments.sides import Interpreter, parse_candidate, pinned
+from fixtures.environments.store import MARKER, Store
 from suites.machinery.making_wheels import make_wheel
 
 pytest.importorskip("virtualenv", reason="comes with nox, in the dependency group machinery")
@@ -346,10 +346,10 @@ def test_python_path_does_not_shadow_what_was_asked_for(environments, wheels, tm
 HOLDER = """\
 import sys
 from pathlib import Path
-from fixtures.environments import Environments
-from fixtures.project import Project
-from fixtures.sides import pinned
-from fixtures.store import Store
+from fixtures.environments.holding import Environments
+from fixtures.environments.project import Project
+from fixtures.environments.sides import pinned
+from fixtures.environments.store import Store
 environments = Environments(Store(Path(sys.argv[1]), print), Project((), "", "", {"nothing": []}, []))
 with environments.hold("nothing", pinned("9.0")) as environment:
     print("holds", flush=True)

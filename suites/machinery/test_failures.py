@@ -4,10 +4,10 @@ import signal
 
 import pytest
 
-from fixtures import failures
 from fixtures.claims import SCHEMA
-from fixtures.failures import Failure, failed_install, failed_run, without_credentials
-from fixtures.processes import Ended
+from fixtures.environments import failures
+from fixtures.environments.failures import Failure, failed_install, failed_run, without_credentials
+from fixtures.environments.processes import Ended
 from reports import records
 
 NO_TORCH = "ERROR: Could not find a version that satisfies the requirement torch==9.9.9 (from versions: 2.6.0)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.fan_oracle import OPERATIONS, Count, count_terms
+from fixtures.weights.fan_oracle import OPERATIONS, Count, count_terms
 from suites.weights.test_fan import LAYERS
 
 BY_HAND = {

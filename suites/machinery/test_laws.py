@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fixtures.laws import GridLaw, Normal, Uniform, fan, gain, grid_law, promised_law
-from fixtures.strategies import NONLINEARITIES, slopes, weight_shapes
 from fixtures.subjects import DTYPES, HALF_TYPES, Subject
+from fixtures.weights.strategies import NONLINEARITIES, slopes, weight_shapes
 
 STD = 0.0505
 """That of a fan of 784, about: no power of two, so that no cell's edge is a round number of std."""

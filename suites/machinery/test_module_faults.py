@@ -6,7 +6,8 @@ import pytest
 from torch import nn
 
 from fixtures.claims import Verdict
-from fixtures.module_faults import FAULTS, plant
+from fixtures.planting import plant
+from fixtures.weights.module_faults import FAULTS
 from reports import records
 
 SUITE = "suites/weights/test_module_defaults.py"

@@ -9,12 +9,12 @@ import pytest
 import torch
 from scipy import stats
 
-from fixtures.calls import Call, call_of
 from fixtures.laws import Normal, TruncatedNormal, Uniform, grid_law, promised_law
-from fixtures.marginal_questions import questions_of_law
-from fixtures.orthogonal import gather_haar, not_orthogonal, upper_triangle
-from fixtures.sketching import Sketcher
 from fixtures.subjects import HALF_TYPES, Subject
+from fixtures.weights.calls import Call, call_of
+from fixtures.weights.marginal_questions import questions_of_law
+from fixtures.weights.orthogonal import gather_haar, not_orthogonal, upper_triangle
+from fixtures.weights.sketching import Sketcher
 from suites.conftest import settings_key
 from suites.weights.test_neighbours import HAAR, INITIALIZERS, SEED_OF_A_ZERO, haar_questions, neighbour
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from fixtures import gating, launching
-from fixtures.gate_options import OptionError, parse_options
-from fixtures.project import Project
+from fixtures.environments.project import Project
+from fixtures.gate import course, launching
+from fixtures.gate.options import OptionError, parse_options
 from reports import records
 from suites.machinery.making_wheels import make_wheel
 
@@ -88,7 +88,7 @@ def gate(checkout, capfd):
     """Run the gate in that checkout; exit status and what was shown."""
 
     def gate(*arguments):
-        code = gating.main(arguments, root=checkout, beside=checkout)
+        code = course.main(arguments, root=checkout, beside=checkout)
         return code, capfd.readouterr().out
 
     return gate
@@ -111,7 +111,7 @@ def test_both_sides_are_asked_the_same_and_the_reports_decide(gate, checkout, wh
     code, shown = gate("--seed", "7", "-k", "scale and not half", "--", "-x", "--maxfail=3")
 
     assert code == 0
-    asked = ["suites/weights", "--run-dir", str(run_of(checkout, "baseline"))]
+    asked = [*course.SUITES, "--run-dir", str(run_of(checkout, "baseline"))]
     options = ["--tier", "quick", "--seed", "7", "-k", "scale and not half"]
     assert told(checkout, "baseline") == [*asked, *options, "-x", "--maxfail=3"]
     plan = str(run_of(checkout, "baseline") / "plan.json")
@@ -222,7 +222,7 @@ def test_a_report_that_breaks_is_no_verdict(gate, checkout, wheels):
 
 
 def test_names_of_files_agree_with_the_records():
-    assert (gating.PLAN, gating.VERDICT, launching.CLAIMS) == (records.PLAN, records.VERDICT, records.CLAIMS)
+    assert (course.PLAN, course.VERDICT, launching.CLAIMS) == (records.PLAN, records.VERDICT, records.CLAIMS)
 
 
 def test_a_run_folder_stands_for_the_baseline_it_came_from(gate, checkout, wheels, tmp_path):
@@ -271,8 +271,8 @@ def test_a_wheel_that_was_replaced_is_gated_anew(gate, wheels):
 def test_an_interrupt_ends_everything_with_2(checkout, wheels):
     make_wheel(wheels, "2.0", "import os, time\ndef run(): print('pid', os.getpid(), flush=True); time.sleep(300)")
     program = (
-        "import sys; from pathlib import Path; from fixtures import gating\n"
-        "sys.exit(gating.main([], root=Path(sys.argv[1]), beside=Path(sys.argv[1])))"
+        "import sys; from pathlib import Path; from fixtures.gate import course\n"
+        "sys.exit(course.main([], root=Path(sys.argv[1]), beside=Path(sys.argv[1])))"
     )
     command = [sys.executable, "-c", program, str(checkout)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as running:

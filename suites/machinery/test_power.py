@@ -16,11 +16,11 @@ from scipy import optimize, stats
 
 from fixtures.claims import Verdict
 from fixtures.judgement import CONFIRMATION_FACTOR, MISS, SCREEN, judge
-from fixtures.law_questions import law_questions
 from fixtures.laws import Normal, grid_law, promised_law
 from fixtures.pvalues import binomial_p, chernoff_p, uniform_cumulant
-from fixtures.sketching import Sketcher
 from fixtures.subjects import HALF_TYPES, Subject, seed_for
+from fixtures.weights.law_questions import law_questions
+from fixtures.weights.sketching import Sketcher
 from suites.conftest import settings_key
 
 ALARM = 1e-8

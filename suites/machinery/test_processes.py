@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.processes import by_line, run_watched
+from fixtures.environments.processes import by_line, run_watched
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -105,7 +105,7 @@ def test_a_child_that_closes_its_output_is_waited_for():
 PARENT = """\
 import os, sys
 from pathlib import Path
-from fixtures.processes import run_watched, to_terminal
+from fixtures.environments.processes import run_watched, to_terminal
 child = "import os, time; print(os.getpid(), flush=True); time.sleep(300)"
 run_watched([sys.executable, "-c", child], cwd=Path.cwd(), variables=os.environ, show=to_terminal)
 """

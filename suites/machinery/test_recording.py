@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fixtures.claims import SMALLEST_P
-from fixtures.sketching import sketch_of
+from fixtures.weights.sketching import sketch_of
 from reports import records
 from reports.records import claim_line, read_claims, read_record, read_run, read_sketches, write_record
 from suites.machinery.making_runs import SCALE, claim, contract, plan, subject, undecided, violated

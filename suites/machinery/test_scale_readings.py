@@ -9,10 +9,10 @@ import msgspec
 import pytest
 import torch
 
-from fixtures.gains import second_moment
-from fixtures.proportions import ENOUGH, TOLERANCE, NotProportional, agrees, drawn_ratio, ratio
-from fixtures.streams import content, digest, signature, takes_generator
 from fixtures.subjects import Subject
+from fixtures.weights.gains import second_moment
+from fixtures.weights.proportions import ENOUGH, TOLERANCE, NotProportional, agrees, drawn_ratio, ratio
+from fixtures.weights.streams import content, digest, signature, takes_generator
 from suites.machinery.answering import target_of
 
 DRAWN = torch.linspace(-2, 3, 101, dtype=torch.float64)

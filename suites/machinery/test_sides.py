@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from fixtures.sides import Interpreter, RunFolder, SideError, parse_baseline, parse_candidate
+from fixtures.environments.sides import Interpreter, RunFolder, SideError, parse_baseline, parse_candidate
 from suites.machinery.making_wheels import make_wheel
 
 

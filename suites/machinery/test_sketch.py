@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixtures.formats import cells_of
-from fixtures.sketching import CHUNK, Sketcher, sketch_of
 from fixtures.subjects import DTYPES
+from fixtures.weights.sketching import CHUNK, Sketcher, sketch_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -210,7 +210,7 @@ def test_different_dtypes_cannot_be_merged():
 
 GROWTH = """\
 import resource, torch
-from fixtures.drawing import draw
+from fixtures.weights.drawing import draw
 from fixtures.subjects import Subject
 torch.set_num_threads(1)
 def megabytes(draws):

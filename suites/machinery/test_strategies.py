@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixtures.judgement import MISS_DEVIATE, SCREEN, draws_to_resolve
-from fixtures.strategies import (
+from fixtures.subjects import DTYPES, Subject, seed_for
+from fixtures.weights.strategies import (
     CALLS,
     HALF_UNIFORM_DRAWS,
     HALF_UNIFORM_LOCATION,
@@ -24,7 +25,6 @@ from fixtures.strategies import (
     slopes,
     weight_shapes,
 )
-from fixtures.subjects import DTYPES, Subject, seed_for
 
 HALF_FLOAT = kaiming_subjects("kaiming_normal_", "float16", "cpu")
 

@@ -15,8 +15,8 @@ import torch
 
 from fixtures.claims import SCHEMA, Verdict
 from fixtures.judgement import false_alarm_rate
-from fixtures.law_questions import law_questions
 from fixtures.subjects import Subject
+from fixtures.weights.law_questions import law_questions
 from reports import records
 from reports.records import read_claims, read_record, read_run
 from suites.machinery.test_settings import given

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import torch
 
-from fixtures.drawing import initialize
-from fixtures.layouts import cut
+from fixtures.weights.drawing import initialize
+from fixtures.weights.layouts import cut
 from suites.refuting import ExactClaim, asks_exactly, settle
 
 SHAPE = (12, 8)

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from fixtures.claims import Effect
 from fixtures.formats import unit_roundoff
-from fixtures.gains import second_moment
 from fixtures.laws import gain
-from fixtures.streams import signature
 from fixtures.subjects import Subject
+from fixtures.weights.gains import second_moment
+from fixtures.weights.streams import signature
 from suites.asking import ExactQuestion, asks
 from suites.refuting import exact_case, settle
 from suites.weights.spaces import NONLINEARITIES, no_slopes, unknown_nonlinearities

@@ -9,11 +9,11 @@ import msgspec
 import torch
 from hypothesis import strategies as st
 
-from fixtures.drawing import initialize
-from fixtures.layouts import cut
-from fixtures.strategies import weight_shapes
-from fixtures.streams import Stream, content
 from fixtures.subjects import DTYPES
+from fixtures.weights.drawing import initialize
+from fixtures.weights.layouts import cut
+from fixtures.weights.strategies import weight_shapes
+from fixtures.weights.streams import Stream, content
 from suites.refuting import ExactClaim, asks_exactly, settle
 from suites.weights.spaces import no_slopes, unknown_modes, unknown_nonlinearities
 

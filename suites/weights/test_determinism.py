@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 import torch
 
-from fixtures.streams import Stream, takes_generator
 from fixtures.subjects import DTYPES
+from fixtures.weights.streams import Stream, takes_generator
 from suites.refuting import ExactClaim, asks_exactly, settle
 
 SIZES = ((3, 5), (4, 4), (17, 1), (181, 200))

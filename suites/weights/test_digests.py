@@ -5,8 +5,8 @@ What is claimed here is only that the digests mean something: that a seed's weig
 
 from __future__ import annotations
 
-from fixtures.streams import Stream, content, digest, signature
 from fixtures.subjects import DTYPES, HALF_TYPES, Subject
+from fixtures.weights.streams import Stream, content, digest, signature
 from suites.asking import ExactQuestion, asks
 from suites.refuting import KAIMING, exact_case, settle
 

@@ -13,14 +13,14 @@ import msgspec
 from hypothesis import strategies as st
 
 from fixtures.claims import Effect
-from fixtures.drawing import tensors
-from fixtures.fan_oracle import PLAIN, count_terms
 from fixtures.judgement import draws_to_resolve
 from fixtures.laws import fan
-from fixtures.proportions import NotProportional, agrees, drawn_ratio
-from fixtures.scales import ScaleQuestion, mean_square
-from fixtures.strategies import weight_shapes
 from fixtures.subjects import Subject
+from fixtures.weights.drawing import tensors
+from fixtures.weights.fan_oracle import PLAIN, count_terms
+from fixtures.weights.proportions import NotProportional, agrees, drawn_ratio
+from fixtures.weights.scales import ScaleQuestion, mean_square
+from fixtures.weights.strategies import weight_shapes
 from reports.records import Case
 from suites.asking import asks
 from suites.refuting import KAIMING, ExactClaim, Inconclusive, asks_exactly, judge_what_is_drawn, settle
@@ -37,7 +37,7 @@ EXAMPLES = 40
 """Shapes of 2 to 5 dimensions in both modes: 5 of each kind on average, the smallest and the largest among them."""
 
 MOST_WEIGHTS = 2000
-"""What the tolerance of an exact ratio allows for: see fixtures.proportions."""
+"""What the tolerance of an exact ratio allows for: see fixtures.weights.proportions."""
 
 LAYERS = {
     "matmul": (12, 40),

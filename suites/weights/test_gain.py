@@ -7,13 +7,13 @@ import math
 import msgspec
 from hypothesis import strategies as st
 
-from fixtures.drawing import tensors
 from fixtures.judgement import draws_to_resolve
 from fixtures.laws import fan, gain
-from fixtures.proportions import NotProportional, agrees, drawn_ratio
-from fixtures.scales import ScaleQuestion, mean_square
-from fixtures.streams import Stream
 from fixtures.subjects import Subject
+from fixtures.weights.drawing import tensors
+from fixtures.weights.proportions import NotProportional, agrees, drawn_ratio
+from fixtures.weights.scales import ScaleQuestion, mean_square
+from fixtures.weights.streams import Stream
 from reports.records import Case
 from suites.asking import asks
 from suites.refuting import KAIMING, ExactClaim, Inconclusive, asks_exactly, judge_what_is_drawn, settle

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from fixtures.drawing import count, draw
 from fixtures.judgement import draws_to_resolve
-from fixtures.law_questions import law_questions
-from fixtures.marginal_questions import marginal_questions
-from fixtures.strategies import HALF_UNIFORM_DRAWS, core_subjects, drawn, draws_for, half_uniforms, kaiming_subjects
 from fixtures.subjects import DTYPES, seed_for
+from fixtures.weights.drawing import count, draw
+from fixtures.weights.law_questions import law_questions
+from fixtures.weights.marginal_questions import marginal_questions
+from fixtures.weights.strategies import (
+    HALF_UNIFORM_DRAWS,
+    core_subjects,
+    drawn,
+    draws_for,
+    half_uniforms,
+    kaiming_subjects,
+)
 from reports.records import Case
 from suites.asking import asks
 

@@ -8,11 +8,11 @@ import msgspec
 import torch
 from hypothesis import strategies as st
 
-from fixtures.drawing import draw, initialize
-from fixtures.layouts import DIMENSIONS, cut
-from fixtures.marginal_questions import marginal_questions
-from fixtures.strategies import draws_for
 from fixtures.subjects import DTYPES, Subject
+from fixtures.weights.drawing import draw, initialize
+from fixtures.weights.layouts import DIMENSIONS, cut
+from fixtures.weights.marginal_questions import marginal_questions
+from fixtures.weights.strategies import draws_for
 from reports.records import Case
 from suites.asking import asks
 from suites.refuting import KAIMING, ExactClaim, asks_exactly, judge_what_is_drawn, settle

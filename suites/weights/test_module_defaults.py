@@ -7,11 +7,12 @@ import math
 import torch
 from torch import nn
 
-from fixtures.drawing import sketch_of_many
 from fixtures.laws import grid_law
-from fixtures.marginal_questions import questions_of_law
-from fixtures.module_defaults import DEFAULTS, PATHS, Missing, draw_default, drawn_parameters, resetting_path
-from fixtures.small_models import (
+from fixtures.subjects import DTYPES, Subject
+from fixtures.weights.drawing import sketch_of_many
+from fixtures.weights.marginal_questions import questions_of_law
+from fixtures.weights.module_defaults import DEFAULTS, PATHS, Missing, draw_default, drawn_parameters, resetting_path
+from fixtures.weights.small_models import (
     MODELS,
     equal_pair,
     random_parameters,
@@ -19,8 +20,7 @@ from fixtures.small_models import (
     tutorial_parameters,
     unequal_layers,
 )
-from fixtures.subjects import DTYPES, Subject
-from fixtures.sums import deviates, scale_error
+from fixtures.weights.sums import deviates, scale_error
 from reports.records import Case
 from suites.asking import ExactQuestion, asks
 from suites.refuting import Inconclusive, exact_case, judge_what_is_drawn, settle
