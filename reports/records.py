@@ -47,7 +47,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     Attributes:
         family: suite and family that asks, such as "weights.marginal".
-        draws: weights drawn at the screen; the confirmation draws four times as many. 0 for exact claims.
+        draws: weights, or networks, drawn at the screen; the confirmation draws four times as many. 0 for exact claims.
         resolution: relative scale error that must be seen with probability 1 - 1e-6.
         core: named subjects, drawn in large samples; their sketches are stored.
     """
