@@ -18,6 +18,7 @@ from fixtures.formats import cells_of
 from fixtures.laws import Normal, promised_law
 from fixtures.pvalues import binomial_p
 from fixtures.subjects import Subject
+from fixtures.weights import sketching
 from fixtures.weights.law_questions import law_questions
 from fixtures.weights.sketching import Sketcher
 from suites.conftest import settings_key
@@ -40,7 +41,11 @@ SCENES = {
     "uniform-float64": Subject("kaiming_uniform_", SHAPE, "float64"),
     "normal-float16": Subject("kaiming_normal_", SHAPE, "float16", a=HUGE_SLOPE),
     "uniform-bfloat16": Subject("kaiming_uniform_", SHAPE, "bfloat16"),
+    "stretches": Subject("kaiming_normal_", SHAPE, "float32"),
 }
+
+STRETCHES = {"stretches": math.prod(SHAPE)}
+"""Scenes in which rows, columns and sizes are looked at in every second tensor, as large samples are in stretches."""
 
 
 def drawn(law, generator):
@@ -68,7 +73,9 @@ def p_values(pytestconfig):
     def of(scene):
         if scene not in known:
             generator = np.random.default_rng([pytestconfig.stash[settings_key].seed, list(SCENES).index(scene)])
-            replicates = [readings_of(SCENES[scene], generator) for _ in range(REPLICATES)]
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(sketching, "STRETCH", STRETCHES.get(scene, sketching.STRETCH))
+                replicates = [readings_of(SCENES[scene], generator) for _ in range(REPLICATES)]
             assert not any(reading.broken for readings in replicates for reading in readings.values())
             known[scene] = {
                 family: np.array([readings[family].p for readings in replicates])
