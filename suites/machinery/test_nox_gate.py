@@ -111,11 +111,13 @@ def test_both_sides_are_asked_the_same_and_the_reports_decide(gate, checkout, wh
     code, shown = gate("--seed", "7", "-k", "scale and not half", "--", "-x", "--maxfail=3")
 
     assert code == 0
-    asked = [*course.SUITES, "--run-dir", str(run_of(checkout, "baseline"))]
+    workers = told(checkout, "baseline")[len(course.SUITES) + 1]
+    asked = [*course.SUITES, "-n", workers, "--run-dir", str(run_of(checkout, "baseline"))]
     options = ["--tier", "quick", "--seed", "7", "-k", "scale and not half"]
+    assert 1 <= int(workers) <= launching.MOST_WORKERS
     assert told(checkout, "baseline") == [*asked, *options, "-x", "--maxfail=3"]
     plan = str(run_of(checkout, "baseline") / "plan.json")
-    assert told(checkout, "candidate")[3:] == [*options, "--plan", plan, "-x", "--maxfail=3"]
+    assert told(checkout, "candidate")[len(asked) :] == [*options, "--plan", plan, "-x", "--maxfail=3"]
     assert "asking torch 1.0\n" in shown
     assert "asking torch 2.0\n" in shown
     assert shown.endswith("verdict on baseline-torch-1.0 and candidate-torch-2.0\n")
@@ -234,9 +236,8 @@ def test_a_run_folder_stands_for_the_baseline_it_came_from(gate, checkout, wheel
 
     assert code == 0
     *_, candidate = sorted((checkout / "reports" / "runs").iterdir())
-    assert json.loads((candidate / "told.json").read_text())[3:] == [
-        *("--target", "torch.nn.init", "-k", "scale", "--plan", str(checkout / ".." / "kept" / "plan.json"))
-    ]
+    questions = [*("--target", "torch.nn.init", "-k", "scale"), "--plan", str(checkout / ".." / "kept" / "plan.json")]
+    assert json.loads((candidate / "told.json").read_text())[-len(questions) :] == questions
 
 
 @pytest.mark.parametrize(
