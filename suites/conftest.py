@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,12 @@ def keep_sketch(request: pytest.FixtureRequest, case: records.Case) -> Any:
             recording.keep_sketch(folder, case.subject, sketch)
 
     return keep
+
+
+@pytest.fixture
+def keep_arrays(request: pytest.FixtureRequest) -> Callable[[str, dict[str, Any]], None]:
+    """Keeps arrays in the run, as `<name>/<key>` in sketches.npz: name, arrays."""
+    return partial(recording.keep_arrays, request.config.stash[settings_key].run_dir)
 
 
 @pytest.fixture

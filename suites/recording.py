@@ -142,10 +142,15 @@ class Recorder:
 
 def keep_sketch(folder: Path, subject: Subject, sketch: Sketch) -> None:
     """Leave a core subject's sketch for the recorder to join, from whichever process drew it."""
-    part = folder / PARTS / (re.sub(r"[^\w.-]", "_", subject.key) + ".npz")
+    keep_arrays(folder, subject.key, sketch.arrays())
+
+
+def keep_arrays(folder: Path, name: str, arrays: dict[str, np.ndarray]) -> None:
+    """Leave named arrays for the recorder to join, from whichever process made them; `name` is told from all others."""
+    part = folder / PARTS / (re.sub(r"[^\w.-]", "_", name) + ".npz")
     temporary = part.with_suffix(".partial")
     with temporary.open("wb") as file:
-        np.savez_compressed(file, **{f"{subject.key}/{name}": array for name, array in sketch.arrays().items()})
+        np.savez_compressed(file, **{f"{name}/{key}": array for key, array in arrays.items()})
     temporary.replace(part)
 
 

@@ -1,8 +1,9 @@
-"""Plant every fault, run the suite on it by its real command line, and say which families saw it.
+"""Plant every fault, run its suite on it by the real command line, and say which families saw it.
 
     python -m suites.machinery.fault_matrix [--only NAME ...] [--jobs N] [--json FILE]
 
-Exits 0 if every fault was stopped by the family that should see it and the healthy target passed, otherwise 1.
+Exits 0 if every fault was stopped by the families that should see it, and if each suite passes with nothing planted on
+the subjects that faults are planted for; otherwise 1.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,10 +31,13 @@ from reports.records import CLAIMS, read_claims
 
 ROOT = Path(__file__).resolve().parents[2]
 
-HEALTHY = "healthy"
 WEIGHTS = "suites/weights"
 PLANTED = planted_faults()
-ALL = [HEALTHY, *FAULTS, *PLANTED]
+HEALTHY = "healthy"
+HEALTHY_SUITES = {f"{HEALTHY}-{Path(suite).name}": suite for suite in sorted({f.suite for f in PLANTED.values()})}
+"""Runs with nothing planted: of the initializers, and of each suite that faults are planted for by patching torch."""
+
+ALL = [HEALTHY, *HEALTHY_SUITES, *FAULTS, *PLANTED]
 STOPPED, PASSED = 1, 0
 
 
@@ -43,7 +47,8 @@ class Outcome:
 
     Attributes:
         fault: its name.
-        expected: prefix of the claim families that must see it.
+        suite: folder of the suite that was run.
+        expected: each begins the name of a claim family that must see it; none where nothing is planted.
         code: exit code of the suite.
         seen: violated claims by family.
         seconds: of the whole process.
@@ -51,7 +56,8 @@ class Outcome:
     """
 
     fault: str
-    expected: str
+    suite: str
+    expected: tuple[str, ...]
     code: int
     seen: dict[str, int]
     seconds: float
@@ -59,10 +65,15 @@ class Outcome:
 
     @property
     def as_it_should(self) -> bool:
-        """Stopped by whom it should be; or passed, where nothing is planted."""
-        if self.fault == HEALTHY:
+        """Stopped by all whom it should be; or passed, where nothing is planted."""
+        if not self.expected:
             return self.code == PASSED
-        return self.code == STOPPED and any(family.startswith(self.expected) for family in self.seen)
+        return self.code == STOPPED and all(any(map(is_of(family), self.seen)) for family in self.expected)
+
+
+def is_of(beginning: str) -> Callable[[str], bool]:
+    """Whether a claim family's name begins so."""
+    return lambda family: family.startswith(beginning)
 
 
 def selection(dtypes: Iterable[str], initializers: Iterable[str]) -> str:
@@ -70,7 +81,7 @@ def selection(dtypes: Iterable[str], initializers: Iterable[str]) -> str:
     return f"({' or '.join(dtypes)}) and ({' or '.join(initializers)}) and not neighbours and not defaults"
 
 
-def run_suite(name: str, expected: str, suite: str, options: list[str], folder: Path) -> Outcome:
+def run_suite(name: str, expected: tuple[str, ...], suite: str, options: list[str], folder: Path) -> Outcome:
     """Run a suite in a process of its own."""
     started = time.perf_counter()
     command = [
@@ -90,19 +101,26 @@ def run_suite(name: str, expected: str, suite: str, options: list[str], folder: 
     claims = read_claims(folder / CLAIMS).values() if (folder / CLAIMS).exists() else ()
     violated = Counter(claim.family for claim in claims if claim.verdict is Verdict.VIOLATED and claim.known is None)
     tail = tuple(ended.stdout.splitlines()[-5:])
-    return Outcome(name, expected, ended.returncode, dict(violated), round(time.perf_counter() - started, 1), tail)
+    seconds = round(time.perf_counter() - started, 1)
+    return Outcome(name, suite, expected, ended.returncode, dict(violated), seconds, tail)
 
 
 def plant(name: str, folder: Path) -> Outcome:
     """Run the suite on one fault, or on torch itself."""
     if name == HEALTHY:
         options = ["--device", "cpu", "-k", selection(("float32", "float64"), ("kaiming",))]
-        return run_suite(name, "", WEIGHTS, options, folder)
+        return run_suite(name, (), WEIGHTS, options, folder)
+    if suite := HEALTHY_SUITES.get(name):
+        subjects = sorted({f"({fault.selection})" for fault in PLANTED.values() if fault.suite == suite})
+        return run_suite(name, (), suite, ["-k", " or ".join(subjects)], folder)
     if planted := PLANTED.get(name):
-        return run_suite(name, planted.family, planted.suite, ["--fault", name, "-k", planted.selection], folder)
+        options = ["--fault", name, "-k", planted.selection]
+        return run_suite(name, (planted.family, *planted.also), planted.suite, options, folder)
     fault = FAULTS[name]
     target = ["--device", "cpu", "--target", f"fixtures.faults.{name}"]
-    return run_suite(name, fault.family, WEIGHTS, [*target, "-k", selection(fault.dtypes, fault.initializers)], folder)
+    return run_suite(
+        name, (fault.family,), WEIGHTS, [*target, "-k", selection(fault.dtypes, fault.initializers)], folder
+    )
 
 
 def second_level(family: str) -> str:
@@ -110,11 +128,19 @@ def second_level(family: str) -> str:
     return family.split(".")[1]
 
 
-def table_of(outcomes: list[Outcome]) -> Table:
-    """Faults down, families across; in each place the number of violated claims."""
-    families = sorted({second_level(family) for outcome in outcomes for family in outcome.seen})
+def tables_of(outcomes: list[Outcome]) -> list[Table]:
+    """A table for each suite, in the order of their first outcomes."""
+    return [
+        table_of(suite, [outcome for outcome in outcomes if outcome.suite == suite])
+        for suite in dict.fromkeys(outcome.suite for outcome in outcomes)
+    ]
+
+
+def table_of(suite: str, outcomes: list[Outcome]) -> Table:
+    """Faults down, families of one suite across; in each place the number of violated claims."""
+    families = sorted({second_level(family) for outcome in outcomes for family in (*outcome.seen, *outcome.expected)})
     table = Table(
-        title="Who saw which fault (violated claims; * where it had to be seen)",
+        title=f"Who saw which fault in {suite} (violated claims; * where it had to be seen)",
         box=box.SIMPLE_HEAD,
         padding=(0, 0, 0, 1),
     )
@@ -126,8 +152,8 @@ def table_of(outcomes: list[Outcome]) -> Table:
         counts = Counter[str]()
         for family, count in outcome.seen.items():
             counts[second_level(family)] += count
-        expected = second_level(outcome.expected + ".") if outcome.expected else ""
-        cells = [f"{counts[family] or ''}{'*' if family == expected else ''}" for family in families]
+        expected = {second_level(family) for family in outcome.expected}
+        cells = [f"{counts[family] or ''}{'*' if family in expected else ''}" for family in families]
         ended = "ok" if outcome.as_it_should else f"WRONG (exit {outcome.code})"
         table.add_row(outcome.fault, *cells, ended)
     return table
@@ -150,7 +176,8 @@ def main(arguments: list[str]) -> int:
             console.print(f"{len(outcomes)}/{len(names)} {outcome.fault}: {word} ({outcome.seconds} s)")
             if not outcome.as_it_should:
                 console.print("\n".join(outcome.tail), markup=False)
-    console.print(table_of(outcomes))
+    for table in tables_of(outcomes):
+        console.print(table)
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps([asdict(outcome) for outcome in outcomes], indent=1) + "\n")

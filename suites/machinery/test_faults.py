@@ -9,7 +9,7 @@ import torch
 
 from fixtures.faults import FAULTS
 from fixtures.subjects import DTYPES
-from suites.machinery.fault_matrix import HEALTHY, Outcome, plant, table_of
+from suites.machinery.fault_matrix import HEALTHY, HEALTHY_SUITES, Outcome, plant, tables_of
 
 DOZEN = (
     "half_percent_scale",
@@ -63,10 +63,30 @@ def test_a_fault_takes_what_torch_takes_and_spoils_the_tensor_in_place(name):
 
 
 def test_the_matrix_marks_where_a_fault_had_to_be_seen():
-    seen = Outcome("half_percent_scale", "weights.marginal.scale", 1, {"weights.marginal.scale": 3}, 1.0, ())
-    missed = Outcome("mean_shift", "weights.marginal.location", 0, {"weights.fan.scale": 1}, 1.0, ())
+    scale, location = "weights.marginal.scale", "weights.marginal.location"
+    seen = Outcome("half_percent_scale", "suites/weights", (scale,), 1, {scale: 3}, 1.0, ())
+    missed = Outcome("mean_shift", "suites/weights", (location,), 0, {"weights.fan.scale": 1}, 1.0, ())
+    healthy = Outcome(HEALTHY, "suites/weights", (), 0, {}, 1.0, ())
 
-    table = table_of([seen, missed])
+    (table,) = tables_of([healthy, seen, missed])
 
-    assert list(table.columns[2].cells) == ["3*", "*"]
-    assert list(table.columns[3].cells) == ["ok", "WRONG (exit 0)"]
+    assert [column.header for column in table.columns] == ["fault", "fan", "marginal", "ended"]
+    assert list(table.columns[2].cells) == ["", "3*", "*"]
+    assert list(table.columns[3].cells) == ["ok", "ok", "WRONG (exit 0)"]
+
+
+def test_the_matrix_has_a_table_for_each_suite_and_asks_for_every_family_that_must_see_a_fault():
+    families = ("propagation.link.input_gradient", "propagation.backward.scale")
+    half = Outcome("backward-half-percent", "suites/propagation", families, 1, {families[0]: 2}, 1.0, ())
+    linear = Outcome("linear-gain", "suites/weights", ("weights.defaults.scale",), 1, {}, 1.0, ())
+
+    by_weights, by_propagation = tables_of([linear, half])
+
+    assert "suites/weights" in str(by_weights.title)
+    assert [column.header for column in by_propagation.columns] == ["fault", "backward", "link", "ended"]
+    assert [list(column.cells) for column in by_propagation.columns[1:]] == [["*"], ["2*"], ["WRONG (exit 1)"]]
+    assert not half.as_it_should
+
+
+def test_every_suite_that_faults_are_planted_for_is_run_without_any():
+    assert HEALTHY_SUITES == {"healthy-propagation": "suites/propagation", "healthy-weights": "suites/weights"}

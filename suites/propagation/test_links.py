@@ -1,0 +1,238 @@
+"""What lies between the linear layers: nonlinearities, their derivatives, products of matrices, repeated evaluations.
+
+The statistical laws of the layers hold whatever these do, so that they are claimed exactly: one value that rounding
+does not explain is enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fixtures.propagation.activations import ACTIVATIONS, LEAKY_SLOPE
+from fixtures.propagation.links.activation import elementwise
+from fixtures.propagation.links.comparing import Compared
+from fixtures.propagation.links.convolution import convolution_findings
+from fixtures.propagation.links.matmul import INPUT_GRADIENTS, OUTPUTS, WEIGHT_GRADIENTS, linear_findings
+from fixtures.propagation.links.network import network_findings
+from fixtures.propagation.plain import path_of
+from fixtures.subjects import DTYPES, HALF_TYPES, Subject
+from reports.records import Case
+from suites.asking import ExactQuestion, asks
+from suites.refuting import counterexample
+
+ACTIVATION, INFINITY = "propagation.link.activation", "propagation.link.infinity"
+DERIVATIVE, UNTOUCHED = "propagation.link.derivative", "propagation.link.untouched"
+MATMUL, INPUT_GRADIENT = "propagation.link.matmul", "propagation.link.input_gradient"
+WEIGHT_GRADIENT, INTEGERS = "propagation.link.weight_gradient", "propagation.link.integers"
+REPEATABLE = "propagation.link.repeatable"
+
+ELEMENTWISE, CONVOLUTIONS, NETWORKS = (
+    "propagation.link.elementwise",
+    "propagation.link.conv",
+    "propagation.link.network",
+)
+"""Families of cases; one that answers a family of claims of its own has that one's name."""
+
+ROUNDS = {"quick": 1, "full": 4, "soak": 16}
+"""How often everything is tried, on fresh random values."""
+
+SHAPES = ((1, 1), (64, 1), (5, 2), (1, 3), (9, 7), (31, 31), (33, 32), (32, 33), (3, 256), (256, 256))
+"""Of linear weights: about the vector widths, odd, square (a transposed weight fits) and single rows and columns."""
+
+CONVOLVED = (
+    # shape of the weight, layout, options
+    ((8, 6, 3), "contiguous", "Conv1d(padding=1)"),
+    ((8, 6, 5), "contiguous", "Conv1d(stride=2, padding=2, dilation=2)"),
+    ((16, 3, 3, 3), "contiguous", "Conv2d(padding=1)"),
+    ((16, 16, 3, 3), "channels_last", "Conv2d(padding=1)"),
+    ((16, 8, 1, 1), "contiguous", "Conv2d(stride=2)"),
+    ((12, 2, 3, 3), "contiguous", "Conv2d(padding=2, dilation=2, groups=3)"),
+    ((8, 1, 3, 3), "contiguous", "Conv2d(padding=1, groups=8)"),
+    ((8, 1, 3, 3), "channels_last", "Conv2d(padding=1, groups=8)"),
+    ((6, 4, 3, 3, 3), "contiguous", "Conv3d(stride=2, padding=1)"),
+    ((6, 4, 4), "contiguous", "ConvTranspose1d(stride=2, padding=1, groups=2)"),
+    ((6, 4, 3, 3), "contiguous", "ConvTranspose2d(stride=2, padding=1)"),
+    ((4, 3, 2, 2, 2), "contiguous", "ConvTranspose3d(stride=2)"),
+)
+
+CONVOLVED_IN_HALF = ((16, 3, 3, 3), (6, 4, 3, 3))
+"""Shapes that half types are asked about: their bound is coarse (see convolution_links.py)."""
+
+DEEP = (
+    # widths, layers, inputs, dtype; a single input takes the path of products with a vector
+    ((256, 256), 64, 64, "float32"),
+    ((128, 128), 50, 16, "bfloat16"),
+    ((128, 128), 50, 16, "float16"),
+    ((96, 160), 128, 8, "float32"),
+    ((32, 32), 1000, 1, "float64"),
+)
+
+ACTIVATED = ((128, 128), 50, 16, "float32")
+"""Networks of each nonlinearity."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """One exact claim: its family, and what it says of a subject."""
+
+    family: str
+    says: str
+
+    def question(self, name: str) -> ExactQuestion:
+        """The question about one subject, by its name in words."""
+        return ExactQuestion(self.family, f"{name} {self.says}")
+
+
+ELEMENTWISE_LINKS = (
+    Link(ACTIVATION, "of zeros, subnormal, large and ordinary values is phi(z) up to its computation's rounding"),
+    Link(INFINITY, "of plus and minus infinity is phi's limit where phi gives one"),
+    Link(DERIVATIVE, "multiplies gradients by phi'(z) up to its computation's rounding"),
+    Link(UNTOUCHED, "leaves its input as it was"),
+)
+LINEAR_LINKS = (
+    Link(MATMUL, "gives W h + b up to the rounding of a sum of n products"),
+    Link(INPUT_GRADIENT, "gives input gradients W^T d up to the rounding of a sum of n products"),
+    Link(WEIGHT_GRADIENT, "gives gradients of weight and bias up to the rounding of a sum of n products"),
+    Link(INTEGERS, "sums up products of integers without error"),
+    Link(UNTOUCHED, "leaves inputs, weight and output gradients as they were"),
+)
+CONVOLUTION_LINKS = LINEAR_LINKS[:3]
+NETWORK_LINKS = (
+    Link(ACTIVATION, "feed each layer phi(z) of the one before, up to its computation's rounding"),
+    Link(DERIVATIVE, "multiply gradients by phi'(z), up to its computation's rounding"),
+    Link(MATMUL, "compute each layer's z as W h of its own inputs, up to the rounding of a sum of n products"),
+    Link(INPUT_GRADIENT, "compute each layer's df/dh as W^T df/dz, up to the rounding of a sum of n products"),
+    Link(REPEATABLE, "give the same bits twice, in eval() and in train(), and in eval() with dropout in them"),
+)
+
+
+def dtypes_on(device):
+    """Half types are summed as an accelerator's settings say, and not every accelerator has float64."""
+    return DTYPES if device == "cpu" else ("float32",)
+
+
+def cases_of(family, tier, subjects):
+    for subject in subjects:
+        yield Case(family=family, subject=subject, draws=ROUNDS[tier], resolution=0.0)
+
+
+def elementwise_cases(tier, run_seed, devices):
+    options = {"mode": None, "nonlinearity": None, "a": None}
+    subjects = (
+        Subject(name, (), dtype, device=device, **options)
+        for device in devices
+        for dtype in dtypes_on(device)
+        for name in ACTIVATIONS
+    )
+    yield from cases_of(ELEMENTWISE, tier, subjects)
+
+
+def elementwise_questions(subject):
+    return [link.question(f"{subject.initializer} in {subject.dtype}") for link in ELEMENTWISE_LINKS]
+
+
+def he(shape, dtype, device, path, nonlinearity="relu", **options):
+    slope = {"a": LEAKY_SLOPE} if nonlinearity == "leaky_relu" else {}
+    return Subject(
+        "kaiming_normal_", shape, dtype, nonlinearity=nonlinearity, device=device, path=path, **slope, **options
+    )
+
+
+def linear_cases(tier, run_seed, devices):
+    subjects = (he(shape, dtype, on, "linear") for on in devices for dtype in dtypes_on(on) for shape in SHAPES)
+    yield from cases_of(MATMUL, tier, subjects)
+
+
+def linear_questions(subject):
+    n_out, n_in = subject.shape
+    return [link.question(f"a linear layer from {n_in} to {n_out} in {subject.dtype}") for link in LINEAR_LINKS]
+
+
+def convolution_cases(tier, run_seed, devices):
+    """On the CPU: accelerators round a convolution's float32 inputs to TF32 unless told otherwise."""
+    subjects = (
+        he(shape, dtype, "cpu", path, layout=layout)
+        for shape, layout, path in CONVOLVED
+        for dtype in DTYPES
+        if "cpu" in devices and (dtype not in HALF_TYPES or shape in CONVOLVED_IN_HALF)
+    )
+    yield from cases_of(CONVOLUTIONS, tier, subjects)
+
+
+def convolution_questions(subject):
+    shape = "x".join(map(str, subject.shape))
+    return [link.question(f"{subject.path} by {shape} in {subject.dtype}") for link in CONVOLUTION_LINKS]
+
+
+def network_cases(tier, run_seed, devices):
+    yield from cases_of(NETWORKS, tier, network_subjects(devices))
+
+
+def network_subjects(devices):
+    for device in devices:
+        for shape, layers, inputs, dtype in DEEP:
+            if dtype in dtypes_on(device):
+                yield he(shape, dtype, device, path_of(layers, inputs))
+        shape, layers, inputs, dtype = ACTIVATED
+        for name in ACTIVATIONS:
+            gained = name if name == "leaky_relu" else "relu"
+            yield he(shape, dtype, device, path_of(layers, inputs, name), gained)
+
+
+def network_questions(subject):
+    return [link.question(f"{subject.path} networks in {subject.dtype}") for link in NETWORK_LINKS]
+
+
+@asks(ELEMENTWISE, elementwise_cases, elementwise_questions)
+def test_a_nonlinearity_is_what_it_is_called_element_by_element(case, findings):
+    def read(found):
+        return found.values, found.limits, found.slopes, told(found.overwritten, found.values.tried)
+
+    settle_all(findings, elementwise_questions, lambda seed: elementwise(case.subject, seed), read)
+
+
+@asks(MATMUL, linear_cases, linear_questions)
+def test_a_linear_layer_is_a_product_of_matrices(case, findings, target):
+    def read(found):
+        rounded = [Compared.of(found.rounded[name]) for name in (OUTPUTS, INPUT_GRADIENTS, WEIGHT_GRADIENTS)]
+        return *rounded, Compared.of(found.exact), told(found.overwritten, len(found.exact))
+
+    settle_all(findings, linear_questions, lambda seed: linear_findings(case.subject, seed, target), read)
+
+
+@asks(CONVOLUTIONS, convolution_cases, convolution_questions)
+def test_a_convolution_is_a_product_of_patches(case, findings, target):
+    def read(found):
+        return [found[name] for name in (OUTPUTS, INPUT_GRADIENTS, WEIGHT_GRADIENTS)]
+
+    settle_all(findings, convolution_questions, lambda seed: convolution_findings(case.subject, seed, target), read)
+
+
+@asks(NETWORKS, network_cases, network_questions)
+def test_a_deep_network_is_linked_as_it_should_be(case, findings, target):
+    def read(found):
+        repeated = told(found.differing, found.evaluations)
+        return found.values, found.slopes, found.outputs, found.input_gradients, repeated
+
+    settle_all(findings, network_questions, lambda seed: network_findings(case.subject, seed, target), read)
+
+
+def told(words, tried):
+    """A finding without a size: `words` of a counterexample, or None after so many were tried."""
+    return Compared(tried, 0.0, words)
+
+
+def settle_all(findings, questions, find: Callable, read: Callable):
+    """Answer a case's questions from what is found in each of its rounds; an exception refutes all of them."""
+    asked = questions(findings.case.subject)
+    rounds = []
+    words = counterexample(
+        lambda: rounds.extend(read(find(findings.seed(str(number)))) for number in range(findings.case.draws))
+    )
+    for place, question in enumerate(asked):
+        if words:
+            findings.exact(question, words, 1)
+            continue
+        found = Compared.of([answers[place] for answers in rounds])
+        findings.exact(question, found.counterexample, found.tried, effect=found.effect if found.strain else None)

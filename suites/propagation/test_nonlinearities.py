@@ -1,0 +1,145 @@
+"""Nonlinearities under He: what each does to second moments and to gradients, by quadrature and as measured."""
+
+from __future__ import annotations
+
+from fixtures.claims import Effect
+from fixtures.laws import gain
+from fixtures.propagation.activations import ACTIVATIONS, LEAKY_SLOPE
+from fixtures.propagation.moment_map import factor, fate, he_gain
+from fixtures.propagation.nonlinearities import (
+    MOMENTS,
+    ORDER,
+    Bent,
+    deep_questions,
+    descend,
+    describe,
+    draws_to_resolve,
+    images,
+    networks_to_resolve,
+    sample,
+    single_questions,
+)
+from fixtures.subjects import Subject
+from reports.records import Case
+from suites.asking import ExactQuestion, asks
+from suites.refuting import exact_case, judge_what_is_drawn, settle
+
+MAP = "propagation.nonlinearity.map"
+GAIN = "propagation.nonlinearity.gain"
+SINGLE = "propagation.nonlinearity.factor"
+DEEP = "propagation.nonlinearity.depth"
+
+FINER = {"quick": 1, "full": 4, "soak": 16}
+"""How much finer a tier resolves."""
+
+SINGLE_SHAPE = (1024, ORDER)
+RESOLUTION = 0.02
+"""Relative error of a factor that one layer shows; the map's own claim is exact and sees 1e-5."""
+
+DEEP_SHAPE = (128, 128)
+DEPTH = 50
+A_LAYER = 0.05
+"""Relative error of every layer's factor that fifty of them show: a factor of 11 at the end."""
+
+TABLED = ("tanh", "sigmoid", "selu")
+"""Nonlinearities that torch's table has a gain of its own for, beside ReLU's."""
+
+SELF_NORMALIZING = ("selu", "linear")
+"""SELU keeps a second moment of one with a gain of one (Klambauer et al.), not with the table's 3/4."""
+
+
+def subject_of(kind, activation, nonlinearity="relu", shape=(), dtype="float32", device="cpu", arguments=""):
+    leaky = {"nonlinearity": "leaky_relu", "a": LEAKY_SLOPE} if activation == "leaky_relu" else {}
+    options = {"nonlinearity": nonlinearity} | leaky
+    return Subject("kaiming_normal_", shape, dtype, device=device, path=f"{kind}_{activation}{arguments}", **options)
+
+
+def map_cases(tier, run_seed, devices):
+    for device in devices:
+        for activation in ACTIVATIONS:
+            for dtype in ("float64", "float32") if device == "cpu" else ("float32",):
+                yield exact_case(MAP, subject_of("map", activation, dtype=dtype, device=device))
+
+
+def map_questions(subject):
+    return [ExactQuestion(MAP, describe(Bent.of(subject, "map").activation))]
+
+
+@asks(MAP, map_cases, map_questions)
+def test_the_moment_map_is_that_of_the_nonlinearity_as_torch_computes_it(case, findings, target):
+    (question,) = map_questions(case.subject)
+    activation = Bent.of(case.subject, "map").activation
+
+    def is_as_by_quadrature():
+        for q in MOMENTS:
+            for name, image in images(case.subject, q).items():
+                assert abs(image.found - image.expected) <= image.bound, (
+                    f"E[{name}(z)**2] is {image.found:.12g} at q = {q:g}, not {image.expected:.12g} "
+                    f"(rounding explains {image.bound:.1g})"
+                )
+
+    he = float(factor(activation, he_gain(activation), 1.0))
+    settle(findings, question, is_as_by_quadrature, effect=Effect(he, "x a second moment of 1 under He"))
+
+
+def gain_cases(tier, run_seed, devices):
+    return [exact_case(GAIN, subject_of("map", activation, activation)) for activation in TABLED]
+
+
+def gain_questions(subject):
+    activation = Bent.of(subject, "map").activation
+    tabled = gain(subject.nonlinearity, None)
+    says = f"with calculate_gain({subject.nonlinearity!r}), {tabled:.5g}, {activation.name} {fate(activation, tabled)}"
+    return [ExactQuestion(GAIN, f"{says}; under He it {fate(activation, he_gain(activation))}")]
+
+
+@asks(GAIN, gain_cases, gain_questions)
+def test_the_tables_gain_leads_where_the_map_says(case, findings, target):
+    (question,) = gain_questions(case.subject)
+    activation = Bent.of(case.subject, "map").activation
+    tabled = gain(case.subject.nonlinearity, None)
+
+    def leads_there():
+        told = target.calculate_gain(case.subject.nonlinearity)
+        assert str(fate(activation, told)) == str(fate(activation, tabled)), (
+            f"with {told!r} it {fate(activation, told)}"
+        )
+
+    (fixed,) = fate(activation, tabled).fixed
+    settle(findings, question, leads_there, effect=Effect(fixed.q, "second moment in the end"))
+
+
+def single_cases(tier, run_seed, devices):
+    for device in devices:
+        for activation in ACTIVATIONS:
+            for q in MOMENTS:
+                subject = subject_of("single", activation, shape=SINGLE_SHAPE, device=device, arguments=f"(q={q})")
+                resolution = RESOLUTION / FINER[tier]
+                draws = draws_to_resolve(subject, resolution)
+                yield Case(family=SINGLE, subject=subject, draws=draws, resolution=resolution)
+
+
+@asks(SINGLE, single_cases, single_questions)
+def test_one_layer_changes_second_moments_and_gradients_by_the_maps_factors(case, findings, target):
+    def run(draws, seed):
+        return sample(case.subject, draws, seed, target)
+
+    judge_what_is_drawn(findings, [(question, question.read) for question in single_questions(case.subject)], run)
+
+
+def deep_cases(tier, run_seed, devices):
+    pairs = [(activation, "relu") for activation in ACTIVATIONS] + [(name, name) for name in TABLED]
+    for device in devices:
+        for activation, nonlinearity in [*pairs, SELF_NORMALIZING]:
+            subject = subject_of("deep", activation, nonlinearity, DEEP_SHAPE, device=device, arguments=f"({DEPTH})")
+            resolution = A_LAYER / FINER[tier]
+            networks = networks_to_resolve(subject, resolution)
+            yield Case(family=DEEP, subject=subject, draws=networks, resolution=resolution)
+
+
+@asks(DEEP, deep_cases, deep_questions)
+def test_fifty_layers_change_second_moments_as_the_map_says(case, findings, target):
+    def run(networks, seed):
+        return descend(case.subject, networks, seed, target)
+
+    judge_what_is_drawn(findings, [(question, question.read) for question in deep_questions(case.subject)], run)

@@ -1,0 +1,233 @@
+"""Precision: products and networks under every setting that reduces it, and where the range of a half type ends."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from fixtures.claims import Effect
+from fixtures.judgement import CERTAIN
+from fixtures.propagation.plain import networks_to_resolve
+from fixtures.propagation.precision import (
+    autocast,
+    gather_under,
+    network_questions,
+    plain_subject,
+    products,
+    setting_of,
+    settings,
+)
+from fixtures.propagation.ranges import (
+    End,
+    fade,
+    fading_questions,
+    first_overflow,
+    first_without_gradient,
+    overflows,
+    vanishings,
+)
+from fixtures.subjects import HALF_TYPES, Subject
+from reports.records import Case
+from suites.asking import ExactQuestion, asks
+from suites.refuting import counterexample, exact_case, judge_what_is_drawn
+
+PRODUCT = "propagation.precision.product"
+NETWORK = "propagation.precision.network"
+OVERFLOW = "propagation.precision.overflow"
+VANISHING = "propagation.precision.vanishing"
+ZEROS = "propagation.precision.zeros"
+
+FINER = {"quick": 1, "full": 4, "soak": 16}
+"""How much finer a tier resolves, and how many times as many networks it sends to the end of a range."""
+
+SHAPE = (192, 256)
+"""Of a product: two different numbers of terms."""
+
+MISSING = "this release of torch lacks the setting"
+
+REDUCED = ("high", "medium", "autocast")
+"""Settings whose networks are asked; no other allows more."""
+
+NETWORK_SHAPE = (256, 256)
+PATH = "relu(64, inputs=64)"
+RESOLUTION = 0.08
+"""Relative scale error in each of 64 layers, as for networks of a half type (test_plain.py)."""
+
+DOUBLING = Subject("normal_(std=0.25)", (128, 128), mode=None, nonlinearity=None, path="overflow_relu(24)")
+"""With twice the std of He, signals double at every layer: float16 ends at 65504, about 2**16."""
+
+SIGMOID = Subject("kaiming_normal_", (128, 128), nonlinearity="relu", path="vanishing_sigmoid(24)")
+"""Under He, sigmoid divides gradients by three at every layer: float16 ends at 6e-8."""
+
+GELU = Subject("kaiming_normal_", (256, 256), nonlinearity="relu", path="zeros_gelu(72)")
+"""Under He, GELU divides signals by up to sqrt(2) at every layer."""
+
+NETWORKS = 4
+"""That are followed to the end of the range."""
+
+
+def on(subject, device, dtype="float32", **fields):
+    """A subject on a device and in a dtype."""
+    return msgspec.structs.replace(subject, device=device, dtype=dtype, **fields)
+
+
+def precisions(device, names=None):
+    """(name in a path, dtype) of the settings that this release has, by name or all of them."""
+    plain = [(name, "float32") for name, setting in settings(device).items() if setting.exists]
+    halves = [("autocast", dtype) for dtype in HALF_TYPES if autocast(device, dtype).exists]
+    return [(name, dtype) for name, dtype in plain + halves if names is None or name in names]
+
+
+def product_cases(tier, run_seed, devices):
+    base = Subject("kaiming_normal_", SHAPE, nonlinearity="relu")
+    for device in devices:
+        for kind in ("linear", "conv"):
+            for name, dtype in precisions(device):
+                yield exact_case(PRODUCT, on(base, device, dtype, path=f"{kind}_{name}"))
+
+
+def product_questions(subject):
+    setting = setting_of(subject)
+    convolves = subject.path.startswith("conv_")
+    allowed = setting.convolution if convolves else setting.linear
+    layer = "a convolution" if convolves else "a linear layer"
+    return [
+        ExactQuestion(
+            PRODUCT, f"with {setting.says}, {layer}'s output and gradients are as exact as {allowed} factors allow"
+        )
+    ]
+
+
+@asks(PRODUCT, product_cases, product_questions)
+def test_products_are_as_exact_as_the_setting_promises(case, findings, target):
+    (question,) = product_questions(case.subject)
+    if not setting_of(case.subject).exists:
+        findings.no_evidence([question], MISSING)
+        return
+    found = []
+
+    def are_within_their_bounds():
+        found.extend(products(case.subject, findings.seed("products"), target))
+        for product in found:
+            expected = case.subject.dtype if product.name == "outputs" else "float32"
+            assert product.dtype == expected, f"{product.name} are {product.dtype}, not {expected}"
+            assert product.error <= 1, f"{product.name} are off by {product.error:.3g} times what rounding explains"
+
+    refuted = counterexample(are_within_their_bounds)
+    rough = ", ".join(f"{product.name} {product.roughness:.3g}" for product in found)
+    effect = Effect(max((product.roughness for product in found), default=math.inf), "x float32's unit roundoff, rms")
+    findings.exact(question, refuted, len(found), note=f"unit roundoffs, rms: {rough}", effect=effect)
+
+
+def network_cases(tier, run_seed, devices):
+    base = Subject("kaiming_normal_", NETWORK_SHAPE, nonlinearity="relu")
+    for device in devices:
+        for name, dtype in precisions(device, REDUCED):
+            subject = on(base, device, dtype, path=f"{name}_{PATH}")
+            resolution = RESOLUTION / FINER[tier]
+            networks = networks_to_resolve(plain_subject(subject), resolution)
+            yield Case(family=NETWORK, subject=subject, draws=networks, resolution=resolution)
+
+
+@asks(NETWORK, network_cases, network_questions)
+def test_signals_and_gradients_follow_their_law_in_reduced_precision(case, findings, target):
+    questions = network_questions(case.subject)
+    if not setting_of(case.subject).exists:
+        findings.no_evidence(questions, MISSING)
+        return
+
+    def run(networks, seed):
+        return gather_under(case.subject, networks, seed, case.resolution, target)
+
+    judge_what_is_drawn(findings, [(question, question.read) for question in questions], run)
+
+
+@dataclass(frozen=True)
+class Range:
+    """Networks that run into the end of a half type's range.
+
+    Attributes:
+        family: of the claim.
+        says: what happens there, in words, with a place for the {dtype}.
+        predicted: subject -> the layer where it happens by the moment map; None for nowhere.
+        ends: follows networks until then: subject, networks, seed, target -> ends.
+    """
+
+    family: str
+    says: str
+    predicted: Callable[[Subject], int | None]
+    ends: Callable[..., list[End]]
+
+    def questions(self, subject):
+        """The one claim about a subject."""
+        layer = self.predicted(subject)
+        when = "nowhere within them" if layer is None else f"at about layer {layer}"
+        return [ExactQuestion(self.family, f"{self.says.format(dtype=subject.dtype)}: by the moment map, {when}")]
+
+    def answer(self, case, findings, target):
+        """Follow networks; an end that has a chance of less than CERTAIN among all of them is a counterexample."""
+        (question,) = self.questions(case.subject)
+        found: list[End] = []
+
+        def is_where_the_range_ends():
+            found.extend(self.ends(case.subject, NETWORKS, findings.seed("ends"), target))
+            for end in found:
+                at = f"at layer {end.layer}" if end.layer else "nowhere"
+                for chance, how in ((end.early, "early"), (end.late, "late")):
+                    assert chance >= CERTAIN / (2 * NETWORKS), f"{at}: that {how} with a chance of {chance:.1g} at most"
+
+        refuted = counterexample(is_where_the_range_ends)
+        layers = [math.inf if end.layer is None else end.layer for end in found]
+        seen = ", ".join("nowhere" if end.layer is None else f"layer {end.layer}" for end in found)
+        effect = Effect(statistics.median(layers), "layers") if layers else None
+        findings.exact(question, refuted, len(found), note=f"seen: {seen}", effect=effect)
+
+
+OVERFLOWS = Range(
+    OVERFLOW,
+    "signals that double at every ReLU layer overflow {dtype} where its range ends",
+    first_overflow,
+    overflows,
+)
+VANISHINGS = Range(
+    VANISHING,
+    "from the last layer on, gradients through sigmoid under He are not all zero before the range of {dtype} ends",
+    first_without_gradient,
+    vanishings,
+)
+
+
+def overflow_cases(tier, run_seed, devices):
+    return [exact_case(OVERFLOW, on(DOUBLING, device, dtype)) for device in devices for dtype in HALF_TYPES]
+
+
+@asks(OVERFLOW, overflow_cases, OVERFLOWS.questions)
+def test_signals_overflow_where_the_range_ends(case, findings, target):
+    OVERFLOWS.answer(case, findings, target)
+
+
+def vanishing_cases(tier, run_seed, devices):
+    return [exact_case(VANISHING, on(SIGMOID, device, dtype)) for device in devices for dtype in HALF_TYPES]
+
+
+@asks(VANISHING, vanishing_cases, VANISHINGS.questions)
+def test_gradients_vanish_where_the_range_ends(case, findings, target):
+    VANISHINGS.answer(case, findings, target)
+
+
+def zero_cases(tier, run_seed, devices):
+    for device in devices:
+        for dtype in HALF_TYPES:
+            yield Case(family=ZEROS, subject=on(GELU, device, dtype), draws=FINER[tier], resolution=0.0)
+
+
+@asks(ZEROS, zero_cases, fading_questions)
+def test_as_many_outputs_round_to_zero_as_the_range_tells(case, findings, target):
+    def run(networks, seed):
+        return fade(case.subject, networks, seed, target)
+
+    judge_what_is_drawn(findings, [(question, question.read) for question in fading_questions(case.subject)], run)

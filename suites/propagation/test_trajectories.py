@@ -1,0 +1,69 @@
+"""Deep networks by the hundred: where their second moments end, forward and backward, against the law of the logs."""
+
+from __future__ import annotations
+
+from fixtures.propagation.activations import LEAKY_SLOPE
+from fixtures.propagation.plain import path_of
+from fixtures.propagation.trajectories import bands, gather, networks_to_resolve
+from fixtures.propagation.trajectory_questions import TRAJECTORY, trajectory_questions
+from fixtures.subjects import Subject
+from reports.records import Case
+from suites.asking import asks
+from suites.refuting import judge_what_is_drawn
+
+FINER = {"quick": 1, "full": 2, "soak": 4}
+"""How much finer a tier resolves: four and sixteen times as many networks."""
+
+SIZES = (
+    # width or widths, layers, nonlinearity, relative scale error of all layers that must be seen
+    ((16, 16), 50, "relu", 0.005),
+    ((64, 64), 64, "relu", 0.01),
+    ((256, 256), 50, "relu", 0.015),
+    ((48, 32), 128, "relu", 0.01),
+    ((32, 32), 256, "relu", 0.01),
+    ((32, 32), 1000, "relu", 0.01),
+    ((64, 64), 50, "leaky_relu", 0.01),
+)
+"""Power goes with layers x networks x width while the cost goes with width once more: narrow networks see the most,
+wide ones are what people build. float32 is enough even for 1000 layers of width 32: the typical signal, and its
+gradient, has shrunk by e**41 there with a spread of e**7, and the smallest normal number is e**-87."""
+
+KEPT = ("plain_relu(50", "plain_relu(1000")
+"""Networks whose bands are stored for the page."""
+
+
+def cases(tier, run_seed, devices):
+    for device in devices:
+        for shape, layers, activation, resolution in SIZES:
+            # Equal widths have one law for both modes.
+            for mode in ("fan_in", "fan_out") if shape[0] != shape[1] else ("fan_in",):
+                leaky = activation == "leaky_relu"
+                subject = Subject(
+                    "kaiming_normal_",
+                    shape,
+                    mode=mode,
+                    nonlinearity=activation,
+                    a=LEAKY_SLOPE if leaky else 0.0,
+                    device=device,
+                    path=path_of(layers, 1, activation),
+                )
+                finer = resolution / FINER[tier]
+                networks = networks_to_resolve(subject, finer)
+                core = subject.path.startswith(KEPT)
+                yield Case(family=TRAJECTORY, subject=subject, draws=networks, resolution=finer, core=core)
+
+
+@asks(TRAJECTORY, cases, trajectory_questions)
+def test_second_moments_follow_the_exact_law_of_the_logs(case, findings, target, keep_arrays):
+    kept = []
+
+    def run(networks, seed):
+        found = gather(case.subject, networks, seed, target)
+        kept.append(found)
+        return found
+
+    questions = trajectory_questions(case.subject)
+    judge_what_is_drawn(findings, [(question, question.read) for question in questions], run)
+    if case.core and kept and not (kept[0].forward.unusable or kept[0].backward.unusable):
+        for direction in ("forward", "backward"):
+            keep_arrays(f"trajectory/{case.subject.key}/{direction}", bands(getattr(kept[0], direction)))

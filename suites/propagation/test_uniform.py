@@ -1,0 +1,72 @@
+"""Uniform weights: signals, gradients and trajectories by bounds that hold at any width, and against a simulation."""
+
+from __future__ import annotations
+
+from fixtures.propagation.activations import LEAKY_SLOPE
+from fixtures.propagation.plain import networks_to_resolve, path_of
+from fixtures.propagation.trajectories import networks_to_resolve as trajectories_to_resolve
+from fixtures.propagation.uniform_law import compared_questions, gather_compared, gather_layers, uniform_questions
+from fixtures.subjects import Subject
+from reports.records import Case
+from suites.asking import asks
+from suites.refuting import judge_what_is_drawn
+
+LAYERS, TRAJECTORIES = "propagation.uniform", "propagation.uniform.trajectory"
+
+SIZES = (
+    # width or widths, layers, inputs, relative scale error that must be seen in each layer alone
+    ((256, 256), 64, 16, 0.08),
+    ((48, 80), 50, 16, 0.08),
+)
+
+TRAJECTORY_SIZES = (
+    # width, layers, nonlinearity, relative scale error of all layers that must be seen by mean squares
+    (16, 50, "relu", 0.01),
+    (64, 64, "relu", 0.015),
+    (32, 50, "leaky_relu", 0.015),
+)
+
+FINER = {"quick": 1, "full": 2, "soak": 4}
+"""How much finer a tier resolves: four and sixteen times as many networks."""
+
+
+def uniform(shape, path, device, **options):
+    """A subject that asks for uniform weights."""
+    options = {"nonlinearity": "relu"} | options
+    return Subject("kaiming_uniform_", shape, device=device, path=path, **options)
+
+
+def layer_cases(tier, run_seed, devices):
+    for device in devices:
+        for shape, layers, inputs, resolution in SIZES:
+            for mode in ("fan_in", "fan_out") if shape[0] != shape[1] else ("fan_in",):
+                subject = uniform(shape, path_of(layers, inputs), device, mode=mode)
+                finer = resolution / FINER[tier]
+                networks = networks_to_resolve(subject, finer)
+                yield Case(family=LAYERS, subject=subject, draws=networks, resolution=finer)
+
+
+def trajectory_cases(tier, run_seed, devices):
+    for device in devices:
+        for width, layers, activation, resolution in TRAJECTORY_SIZES:
+            slope = {"nonlinearity": activation, "a": LEAKY_SLOPE if activation == "leaky_relu" else 0.0}
+            subject = uniform((width, width), path_of(layers, 1, activation), device, **slope)
+            finer = resolution / FINER[tier]
+            networks = trajectories_to_resolve(subject, finer)
+            yield Case(family=TRAJECTORIES, subject=subject, draws=networks, resolution=finer)
+
+
+@asks(LAYERS, layer_cases, uniform_questions)
+def test_signals_and_fresh_gradients_have_their_scale_at_every_layer(case, findings, target):
+    def run(networks, seed):
+        return gather_layers(case.subject, networks, seed, case.resolution, target)
+
+    judge_what_is_drawn(findings, [(question, question.read) for question in uniform_questions(case.subject)], run)
+
+
+@asks(TRAJECTORIES, trajectory_cases, compared_questions)
+def test_second_moments_go_where_those_of_a_simulation_go(case, findings, target):
+    def run(networks, seed):
+        return gather_compared(case.subject, networks, seed, target)
+
+    judge_what_is_drawn(findings, [(question, question.read) for question in compared_questions(case.subject)], run)
