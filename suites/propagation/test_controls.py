@@ -15,6 +15,7 @@ from fixtures.propagation.trajectories import drawing, networks_to_resolve, squa
 from fixtures.subjects import Subject
 from reports.records import Case
 from suites.asking import ExactQuestion, asks
+from suites.propagation.tiers import FINER_OF_MANY
 from suites.refuting import exact_case, judge_what_is_drawn, settle
 
 ZEROS = "propagation.control.zeros"
@@ -25,9 +26,6 @@ WIDTH = 64
 
 RESOLUTION = 0.03
 """Relative error of the control's own scale that is seen; He's is wrong by 30 % and more."""
-
-FINER = {"quick": 1, "full": 2, "soak": 4}
-"""How much finer a tier resolves: four and sixteen times as many networks."""
 
 CONTROLS = (
     # initializer, nonlinearity that it is told, dtype: the squares of std 0.01 and 1 shrink and grow by 1e-124 and 1e75
@@ -61,7 +59,7 @@ def control_cases(tier, run_seed, devices):
     for device in devices:
         for initializer, nonlinearity, dtype in CONTROLS:
             subject = without_kaiming(initializer, nonlinearity, dtype, WIDTH, LAYERS, device)
-            finer = RESOLUTION / FINER[tier]
+            finer = RESOLUTION / FINER_OF_MANY[tier]
             networks = networks_to_resolve(subject, finer)
             yield Case(family=CONTROL, subject=subject, draws=networks, resolution=finer)
 
@@ -70,7 +68,7 @@ def overflow_cases(tier, run_seed, devices):
     for device in devices:
         for width, dtype, layers in OVERFLOWING:
             subject = without_kaiming("normal_(std=1.0)", None, dtype, width, layers, device)
-            networks = OVERFLOW_NETWORKS * FINER[tier] ** 2
+            networks = OVERFLOW_NETWORKS * FINER_OF_MANY[tier] ** 2
             yield Case(family=OVERFLOW, subject=subject, draws=networks, resolution=0.0)
 
 

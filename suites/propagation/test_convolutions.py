@@ -18,7 +18,7 @@ from fixtures.propagation.plain_questions import layer_questions
 from fixtures.subjects import Subject
 from reports.records import Case
 from suites.asking import ExactQuestion, asks
-from suites.propagation.test_plain import FINER
+from suites.propagation.tiers import FINER
 from suites.refuting import counterexample, exact_case, judge_what_is_drawn
 
 LAWS = "propagation.convolutions"

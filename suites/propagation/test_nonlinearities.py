@@ -22,15 +22,13 @@ from fixtures.propagation.nonlinearities import (
 from fixtures.subjects import Subject
 from reports.records import Case
 from suites.asking import ExactQuestion, asks
+from suites.propagation.tiers import FINER
 from suites.refuting import exact_case, judge_what_is_drawn, settle
 
 MAP = "propagation.nonlinearity.map"
 GAIN = "propagation.nonlinearity.gain"
 SINGLE = "propagation.nonlinearity.factor"
 DEEP = "propagation.nonlinearity.depth"
-
-FINER = {"quick": 1, "full": 4, "soak": 16}
-"""How much finer a tier resolves."""
 
 SINGLE_SHAPE = (1024, ORDER)
 RESOLUTION = 0.02

@@ -9,12 +9,10 @@ from fixtures.propagation.plain_questions import plain_questions
 from fixtures.subjects import Subject
 from reports.records import Case
 from suites.asking import asks
+from suites.propagation.tiers import FINER
 from suites.refuting import judge_what_is_drawn
 
 PLAIN = "propagation.plain"
-
-FINER = {"quick": 1, "full": 4, "soak": 16}
-"""How much finer a tier resolves; with 4, an error of 0.5 % in one layer of 64 is seen."""
 
 SIZES = (
     # width or widths, layers, inputs, dtype, relative scale error that must be seen in each layer alone

@@ -33,6 +33,7 @@ from fixtures.propagation.ranges import (
 from fixtures.subjects import HALF_TYPES, Subject
 from reports.records import Case
 from suites.asking import ExactQuestion, asks
+from suites.propagation.tiers import FINER
 from suites.refuting import counterexample, exact_case, judge_what_is_drawn
 
 PRODUCT = "propagation.precision.product"
@@ -40,9 +41,6 @@ NETWORK = "propagation.precision.network"
 OVERFLOW = "propagation.precision.overflow"
 VANISHING = "propagation.precision.vanishing"
 ZEROS = "propagation.precision.zeros"
-
-FINER = {"quick": 1, "full": 4, "soak": 16}
-"""How much finer a tier resolves, and how many times as many networks it sends to the end of a range."""
 
 SHAPE = (192, 256)
 """Of a product: two different numbers of terms."""

@@ -16,7 +16,7 @@ from fixtures.propagation.residual_evidence import (
 from fixtures.subjects import Subject
 from reports.records import Case
 from suites.asking import ExactQuestion, asks
-from suites.propagation.test_plain import FINER
+from suites.propagation.tiers import FINER
 from suites.refuting import counterexample, exact_case, judge_what_is_drawn
 
 LAYERS = "propagation.residual.layers"

@@ -9,10 +9,8 @@ from fixtures.propagation.trajectory_questions import TRAJECTORY, trajectory_que
 from fixtures.subjects import Subject
 from reports.records import Case
 from suites.asking import asks
+from suites.propagation.tiers import FINER_OF_MANY
 from suites.refuting import judge_what_is_drawn
-
-FINER = {"quick": 1, "full": 2, "soak": 4}
-"""How much finer a tier resolves: four and sixteen times as many networks."""
 
 SIZES = (
     # width or widths, layers, nonlinearity, relative scale error of all layers that must be seen
@@ -47,7 +45,7 @@ def cases(tier, run_seed, devices):
                     device=device,
                     path=path_of(layers, 1, activation),
                 )
-                finer = resolution / FINER[tier]
+                finer = resolution / FINER_OF_MANY[tier]
                 networks = networks_to_resolve(subject, finer)
                 core = subject.path.startswith(KEPT)
                 yield Case(family=TRAJECTORY, subject=subject, draws=networks, resolution=finer, core=core)

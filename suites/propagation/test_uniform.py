@@ -9,6 +9,7 @@ from fixtures.propagation.uniform_law import compared_questions, gather_compared
 from fixtures.subjects import Subject
 from reports.records import Case
 from suites.asking import asks
+from suites.propagation.tiers import FINER_OF_MANY
 from suites.refuting import judge_what_is_drawn
 
 LAYERS, TRAJECTORIES = "propagation.uniform", "propagation.uniform.trajectory"
@@ -26,9 +27,6 @@ TRAJECTORY_SIZES = (
     (32, 50, "leaky_relu", 0.015),
 )
 
-FINER = {"quick": 1, "full": 2, "soak": 4}
-"""How much finer a tier resolves: four and sixteen times as many networks."""
-
 
 def uniform(shape, path, device, **options):
     """A subject that asks for uniform weights."""
@@ -41,7 +39,7 @@ def layer_cases(tier, run_seed, devices):
         for shape, layers, inputs, resolution in SIZES:
             for mode in ("fan_in", "fan_out") if shape[0] != shape[1] else ("fan_in",):
                 subject = uniform(shape, path_of(layers, inputs), device, mode=mode)
-                finer = resolution / FINER[tier]
+                finer = resolution / FINER_OF_MANY[tier]
                 networks = networks_to_resolve(subject, finer)
                 yield Case(family=LAYERS, subject=subject, draws=networks, resolution=finer)
 
@@ -51,7 +49,7 @@ def trajectory_cases(tier, run_seed, devices):
         for width, layers, activation, resolution in TRAJECTORY_SIZES:
             slope = {"nonlinearity": activation, "a": LEAKY_SLOPE if activation == "leaky_relu" else 0.0}
             subject = uniform((width, width), path_of(layers, 1, activation), device, **slope)
-            finer = resolution / FINER[tier]
+            finer = resolution / FINER_OF_MANY[tier]
             networks = trajectories_to_resolve(subject, finer)
             yield Case(family=TRAJECTORIES, subject=subject, draws=networks, resolution=finer)
 
