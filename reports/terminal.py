@@ -87,10 +87,10 @@ def verdict_page(verdict: GateVerdict, references: Mapping[str, str]) -> Rendera
         *(_claim_table(verdict.counts) if verdict.baseline.claims and verdict.candidate.claims else ()),
         *_listed(verdict.changes, GATE_TITLES, references),
         *_undecided(verdict.changes),
-        *_section(
+        *section(
             "Beside the claims",
-            _item(_streams(verdict.streams)),
-            _item(text(f"speed: {verdict.speed}")),
+            item(_streams(verdict.streams)),
+            item(text(f"speed: {verdict.speed}")),
             _false_alarms(verdict.baseline.statistical + verdict.candidate.statistical, verdict.false_alarm_rate),
         ),
     )
@@ -113,9 +113,9 @@ def run_page(run: Run, references: Mapping[str, str]) -> RenderableType:
         *_listed(changes, RUN_TITLES, references),
         *_undecided(changes),
         *_skipped(run.environment),
-        *_section(
+        *section(
             "Beside the claims",
-            _item(text(f"fixed-seed digests: {len(run.digests)}, {plural(len(run.sketches), 'sketched array')}")),
+            item(text(f"fixed-seed digests: {len(run.digests)}, {plural(len(run.sketches), 'sketched array')}")),
             _false_alarms(statistical(run), false_alarm_rate(statistical(run))),
         ),
     )
@@ -136,16 +136,19 @@ class _Hanging:
                 before = Text(" " * len(self.marker))
 
 
-def _section(title: str, *content: RenderableType) -> list[RenderableType]:
+def section(title: str, *content: RenderableType) -> list[RenderableType]:
+    """An empty line, a title, and what stands below it."""
     return [Text(), text((title, "bold")), *content]
 
 
-def _item(*lines: Text) -> _Hanging:
+def item(*lines: Text) -> RenderableType:
+    """One entry of a list, each line of which stays to the right of its dash."""
     return _Hanging("  - ", *lines)
 
 
-def _left_out(left: int) -> list[RenderableType]:
-    return [_item(text(f"and {left} more"))] if left > 0 else []
+def left_out(left: int) -> list[RenderableType]:
+    """How many entries of a list are not shown, if any."""
+    return [item(text(f"and {left} more"))] if left > 0 else []
 
 
 def _headline(verdict: GateVerdict) -> Iterator[RenderableType]:
@@ -168,7 +171,7 @@ def _reasons(reasons: tuple[Reason, ...]) -> Iterator[RenderableType]:
     below = len(reasons[TOP_REASONS:]) - len(others)
     for reason in others[:MOST_LISTED]:
         yield _reason(" - ", reason)
-    yield from _left_out(len(others) - MOST_LISTED)
+    yield from left_out(len(others) - MOST_LISTED)
     if below:
         yield _Hanging(" - ", text(f"{plural(below, 'more finding')} in the lists below"))
 
@@ -246,7 +249,7 @@ def _listed(
         if groups:
             total = sum(len(group.members) for group in groups)
             blocks = [_block(group, references) for group in groups[:MOST_LISTED]]
-            yield from _section(f"{title}: {plural(total, 'claim')}", *blocks, *_left_out(len(groups) - MOST_LISTED))
+            yield from section(f"{title}: {plural(total, 'claim')}", *blocks, *left_out(len(groups) - MOST_LISTED))
 
 
 def _block(group: comparison.Group, references: Mapping[str, str]) -> RenderableType:
@@ -265,7 +268,7 @@ def _block(group: comparison.Group, references: Mapping[str, str]) -> Renderable
     for known in sorted({member.violation.known or "" for member in group.members if member.violation} - {""}):
         reference = references.get(known)
         lines.append(text(f"known as {known}", f": {reference}" if reference else ""))
-    return _item(*lines)
+    return item(*lines)
 
 
 def _certainty(claim: Claim) -> str:
@@ -281,9 +284,9 @@ def _certainty(claim: Claim) -> str:
 def _undecided(changes: Iterable[ClaimChange]) -> Iterator[RenderableType]:
     notes = undecided(changes)
     if notes:
-        lines = [_item(text(f"{plural(count, 'claim')}: {note}")) for note, count in notes.most_common(MOST_NOTES)]
+        lines = [item(text(f"{plural(count, 'claim')}: {note}")) for note, count in notes.most_common(MOST_NOTES)]
         title = f"No evidence: {plural(notes.total(), 'claim')}"
-        yield from _section(title, *lines, *_left_out(len(notes) - MOST_NOTES))
+        yield from section(title, *lines, *left_out(len(notes) - MOST_NOTES))
 
 
 def _streams(streams: Streams) -> Text:
@@ -297,7 +300,7 @@ def _streams(streams: Streams) -> Text:
 
 def _false_alarms(claims: int, rate: float) -> RenderableType:
     of = f"{plural(claims, 'statistical claim')}, {FALSE_ALARM_PER_CLAIM:.1e} each"
-    return _item(text(f"false alarm: with chance {rate:.1e} at most ({of})"))
+    return item(text(f"false alarm: with chance {rate:.1e} at most ({of})"))
 
 
 def _ending(run: Run) -> Iterator[RenderableType]:
@@ -330,7 +333,7 @@ def _facts(run: Run) -> Iterator[RenderableType]:
         "packages": ", ".join(f"{name} {version}" for name, version in found.packages.items()),
     }
     lines = (text((f"{name}: ", "dim"), printable(value, LONGEST_FACT)) for name, value in facts.items())
-    yield from _section("Environment", *(_Hanging("  ", line) for line in lines))
+    yield from section("Environment", *(_Hanging("  ", line) for line in lines))
 
 
 LONGEST_FACT = 160
@@ -339,5 +342,5 @@ LONGEST_FACT = 160
 
 def _skipped(environment: Environment | None) -> Iterator[RenderableType]:
     if environment and environment.skipped:
-        lines = [_item(text(f"{count} times: {reason}")) for reason, count in environment.skipped.items()]
-        yield from _section("Left out", *lines[:MOST_LISTED], *_left_out(len(lines) - MOST_LISTED))
+        lines = [item(text(f"{count} times: {reason}")) for reason, count in environment.skipped.items()]
+        yield from section("Left out", *lines[:MOST_LISTED], *left_out(len(lines) - MOST_LISTED))

@@ -20,10 +20,10 @@ import typer
 from threadpoolctl import threadpool_limits
 
 from fixtures.importing import NotImportable, attribute_of, import_dotted, import_file
-from fixtures.propagation.audit_question import AuditError, Question
-from fixtures.propagation.audited_layers import ModelError
-from fixtures.propagation.auditing import audit
-from fixtures.propagation.intended_laws import USAGE, LawError, read_statement
+from fixtures.propagation.audit.auditing import audit
+from fixtures.propagation.audit.intended_laws import USAGE, LawError, read_statement
+from fixtures.propagation.audit.layers import ModelError
+from fixtures.propagation.audit.question import AuditError, Question
 from reports.audit_page import audit_page
 from reports.console import CommandError, carry_out, show
 from reports.records import write_record
@@ -38,7 +38,10 @@ DTYPES = ("float32", "float64")
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
-@app.command(help="Compare every linear layer and convolution of a model with the law its weights are meant to have.")
+@app.command(
+    help="Compare every linear layer and convolution of a model with the law that its weights are meant to have. "
+    "Exit code 0: every stated law holds; 1: one is violated; 2: none was stated, one could not be judged, or an error."
+)
 def audit_command(
     builder: Annotated[
         str, typer.Argument(metavar="BUILDER", help="what returns a fresh model: module:function or file.py:function")
