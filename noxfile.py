@@ -5,6 +5,7 @@ None has a venv of nox's own: sessions share environments, and `gate` needs nox 
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import subprocess
 import sys
@@ -22,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 from fixtures.environments.failures import Unusable  # noqa: E402
 from fixtures.environments.holding import Environment  # noqa: E402
-from fixtures.environments.sides import Framework, pinned  # noqa: E402
+from fixtures.environments.sides import Framework, SideError, parse_candidate, pinned  # noqa: E402
 from fixtures.gate import course  # noqa: E402 - found only after the line above
 from fixtures.gate.launching import new_run_folder, run_suite  # noqa: E402
 from fixtures.gate.options import TIMEOUT_SECONDS  # noqa: E402
@@ -67,6 +68,32 @@ def faults(session: nox.Session) -> None:
     with _held(session, "machinery", pinned(PROJECT.baseline)) as environment:
         matrix = new_run_folder(ROOT / course.RUNS, "faults", PROJECT.baseline) / "faults.json"
         _run(session, environment, "suites.machinery.fault_matrix", "--json", str(matrix), *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def bench(session: nox.Session) -> None:
+    """Time one torch with pytest-benchmark: nox -s bench -- --torch 2.13.0 [options of pytest and pytest-benchmark]."""
+    parser = argparse.ArgumentParser(prog="nox -s bench --", add_help=False, allow_abbrev=False)
+    parser.add_argument("--torch", default=PROJECT.candidate)
+    given, options = parser.parse_known_args(session.posargs)
+    try:
+        framework = parse_candidate(given.torch, Path(session.invoked_from))
+    except SideError as error:
+        session.error(f"--torch: {error}")
+    with _held(session, "bench", framework) as environment:
+        # Half a second each, unless the options say otherwise: the quick tier's hundred workloads end in two minutes.
+        command = environment.module("pytest", "suites/timings", "--benchmark-max-time", "0.5", *options)
+        sys.exit(subprocess.run(command, cwd=ROOT, env=dict(environment.variables), check=False).returncode)
+
+
+@nox.session(venv_backend="none")
+def calibrate(session: nox.Session) -> None:
+    """Time the paired clock where the truth is known, others beside it: nox -s calibrate -- --part same --runs 40."""
+    with contextlib.ExitStack() as held:
+        groups = {**dict.fromkeys(PROJECT.releases, "suites"), PROJECT.baseline: "calibrate"}
+        environments = {torch: held.enter_context(_held(session, groups[torch], pinned(torch))) for torch in groups}
+        known = [f"--python={torch}={environment.python}" for torch, environment in environments.items()]
+        _run(session, environments[PROJECT.baseline], "suites.machinery.clock_calibration", *known, *session.posargs)
 
 
 @nox.session(venv_backend="none")

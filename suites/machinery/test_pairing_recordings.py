@@ -1,0 +1,95 @@
+"""The clock's arithmetic on recorded blocks and restarts of real torches, taken while other work filled the machine.
+
+`blocks-2.13.0-beside-itself.json`: restarts of three workers, each with the seconds of every slice by the running clock
+and by the wall clock; in every second restart glibc's allocator kept what was freed, as it does in the clock's workers.
+`sessions.jsonl`: sessions as `nox -s calibrate` appends them to its file.
+"""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from fixtures.pairing.estimate import FAMILY, contrasts, estimate
+from suites.machinery.clock_calibration import RE_PAIRED_SETS, records, repaired_alarms, tables
+
+RECORDINGS = Path(__file__).with_name("recordings")
+BLOCKS = json.loads((RECORDINGS / "blocks-2.13.0-beside-itself.json").read_text(encoding="utf-8"))
+SESSIONS = RECORDINGS / "sessions.jsonl"
+
+RUNNING, WALL = 0, 1
+ROLES = ("baseline", "candidate", "repeat")
+WORKLOADS = tuple(BLOCKS[0]["blocks"])
+
+
+def spread(workload, allocator, clock):
+    """Root mean square of what must be zero, as the noise of one worker beside another."""
+    squares = []
+    for restart in BLOCKS:
+        if restart["allocator"] != allocator:
+            continue
+        cycles = [
+            {role: [[one[clock] for one in block] for block in blocks] for role, blocks in cycle.items()}
+            for cycle in restart["blocks"][workload]
+        ]
+        found = contrasts(cycles, *ROLES)
+        squares += [found.log_ratio**2 * 4 / 3, found.repeat_log_ratio**2]  # variances of 3/2 and 2 workers
+    return math.sqrt(sum(squares) / len(squares))
+
+
+@pytest.mark.parametrize("workload", WORKLOADS[:4])
+def test_an_allocator_that_keeps_what_was_freed_makes_restarts_alike(workload):
+    assert spread(workload, "kept", RUNNING) < spread(workload, "default", RUNNING) / 1.5
+
+
+def test_the_running_clock_does_not_see_other_processes():
+    disturbed = {workload: spread(workload, "kept", WALL) / spread(workload, "kept", RUNNING) for workload in WORKLOADS}
+
+    assert disturbed["construct/deep"] > 3
+    assert disturbed["guard/python"] > 1.5
+    assert min(disturbed.values()) > 0.95
+
+
+def restarts_of(part, name, workload):
+    (run,) = (run for run in records(SESSIONS, part) if run["name"] == name)
+    (found,) = (one for one in run["workloads"] if one["name"] == workload)
+    return found["log_ratios"]
+
+
+@pytest.mark.parametrize(
+    ("workload", "outcome"),
+    [
+        ("init/trunc_normal_/1024x1024/float32", "regressed"),
+        ("init/kaiming_normal_/1024x1024/bfloat16", "improved"),
+    ],
+)
+def test_what_is_known_of_real_releases_is_found(workload, outcome):
+    found = estimate(restarts_of("releases", "2.6.0 -> 2.13.0", workload), 15)
+
+    assert found.outcome(0.10) == outcome
+
+
+def test_recorded_restarts_of_the_same_torch_stop_nothing_however_they_are_paired():
+    alarms, sets = repaired_alarms(records(SESSIONS, "same"))
+
+    assert sets == RE_PAIRED_SETS
+    assert alarms < FAMILY * sets / 100
+
+
+def test_planted_slow_downs_are_covered():
+    for run in records(SESSIONS, "planted"):
+        (found,) = run["workloads"]
+        assert found["low"] < float(run["name"].rpartition(" x ")[2]) < found["high"]
+
+
+def test_every_table_can_be_printed():
+    assert len(list(tables(SESSIONS))) >= 4
+
+
+def test_a_file_that_was_cut_off_goes_on(tmp_path):
+    whole = SESSIONS.read_text(encoding="utf-8")
+    (tmp_path / "cut.jsonl").write_text(whole[:-20], encoding="utf-8")
+    count = sum(len(records(SESSIONS, part)) for part in ("same", "planted", "releases"))
+
+    assert sum(len(records(tmp_path / "cut.jsonl", part)) for part in ("same", "planted", "releases")) == count - 1

@@ -1,0 +1,259 @@
+"""A session looks, goes on with what is unclear, confirms, keeps its time and blames whom it should."""
+
+import math
+import random
+
+import pytest
+
+from fixtures.pairing.clock import BASELINE, CANDIDATE, CONTROL, LOST_AFTER, REPEAT, Asked, Session
+from fixtures.pairing.estimate import FIRST_LOOK, NEXT_LOOK
+from fixtures.pairing.judging import guards_of, judged, workloads_of
+from fixtures.pairing.workers import Side, Unable, WorkerFailed
+
+START_SECONDS = 4.0
+NOISE = 0.005
+
+OLD, NEW = Side(BASELINE, ("old",), {}), Side(CANDIDATE, ("new",), {})
+
+
+class Machine:
+    """Time that only fake workers spend, and what they are like.
+
+    Attributes:
+        ratios: workload -> how much slower the candidate is, by restart (the last one for all that follow).
+        repeats: the same for the second worker of the baseline.
+        sd: between restarts, by workload.
+        unable: (role, workload) pairs that raise.
+        dies: the role that dies while on this workload.
+    """
+
+    def __init__(self, ratios=None, repeats=None, sd=None, unable=(), dies=None):
+        self.now = 0.0
+        self.ratios, self.repeats, self.sd = ratios or {}, repeats or {}, sd or {}
+        self.unable, self.dies = set(unable), dies
+        self.random = random.Random(1)
+        self.started = []
+        self.running = 0
+
+    def start(self, side, _device):
+        role = side.name if side is NEW else (BASELINE, REPEAT)[sum(one is OLD for one in self.started) % 2]
+        self.started.append(side)
+        return Actor(self, side, role, (len(self.started) - 1) // 3)
+
+
+class Actor:
+    def __init__(self, machine, side, role, restart):
+        self.machine, self.side, self.role, self.restart = machine, side, role, restart
+        self.facts = {"torch": "9.9.9", "python": "3.99.0"}
+
+    def __enter__(self):
+        self.machine.running += 1
+        return self
+
+    def __exit__(self, *_raised):
+        self.machine.running -= 1
+
+    def greet(self):
+        self.machine.now += START_SECONDS / 3
+
+    def ask(self, _question, workload):
+        if (self.role, workload) in self.machine.unable:
+            raise Unable(self.side, "RuntimeError: no such thing")
+        if self.machine.dies == (self.role, workload):
+            raise WorkerFailed(self.side, "died", ("its last words",))
+        of_role = {CANDIDATE: self.machine.ratios, REPEAT: self.machine.repeats}.get(self.role, {})
+        ratios = of_role.get(workload, [1.0])
+        noise = self.machine.random.gauss(0, self.machine.sd.get(workload, NOISE) / math.sqrt(1.5))
+        self.seconds = 0.01 * ratios[min(self.restart, len(ratios) - 1)] * math.exp(noise)
+        return {}
+
+    def calls_in(self, seconds):
+        return max(1, round(seconds / self.seconds))
+
+    def block(self, calls, slices):
+        self.machine.now += calls * slices * self.seconds
+        return [calls * self.seconds] * slices
+
+    def bytes_of(self, question):
+        return 1 << 20
+
+
+def held(machine, names=("a", "b", "c"), limit=150.0, **options):
+    asked = [Asked(name, required=True) for name in names]
+    options = {"device": "cpu", "seed": 0, "deadline": limit, "start": machine.start} | options
+    session = Session(OLD, NEW, asked, clock=lambda: machine.now, **options)
+    session.run()
+    assert machine.running == 0
+    return session
+
+
+def verdict(session):
+    return judged(workloads_of(session), guards_of(session))
+
+
+def test_what_is_clear_at_the_first_look_needs_no_second():
+    session = held(Machine())
+
+    assert session.restarts == FIRST_LOOK
+    assert {session.outcome(name) for name in "abc"} == {"fine"}
+    assert verdict(session)[0] == "pass"
+
+
+def test_only_what_is_unclear_gets_more_restarts():
+    session = held(Machine(sd={"b": 0.08}), limit=3600)
+    counts = {name: len(session.collected[name].log_ratios) for name in "abc"}
+
+    assert counts["a"] == counts["c"] == FIRST_LOOK
+    assert counts["b"] > FIRST_LOOK
+    assert (counts["b"] - FIRST_LOOK) % NEXT_LOOK == 0
+    assert session.outcome("b") == "fine"
+
+
+def test_a_regression_is_confirmed_on_fresh_workers():
+    session = held(Machine(ratios={"b": [1.5]}))
+
+    assert session.outcome("b") == "regressed"
+    assert len(session.confirming["b"].log_ratios) == FIRST_LOOK
+    assert set(session.confirming) == {"b", CONTROL}
+    assert session.restarts == 2 * FIRST_LOOK
+    assert verdict(session)[0] == "stop"
+
+
+def test_what_fresh_workers_do_not_show_again_stops_nothing():
+    session = held(Machine(ratios={"b": [1.5] * FIRST_LOOK + [1.0]}))
+    said = verdict(session)
+
+    assert session.outcome("b") == "no evidence"
+    assert said[0] == "no evidence"
+    assert "b: slower at first, not confirmed on fresh workers (1.0" in said[1]
+
+
+def test_an_unclear_confirmation_is_looked_at_again():
+    unclear = [1.5] * FIRST_LOOK + [1.2, 1.9, 1.1, 1.8, 1.3] + [1.5]
+    session = held(Machine(ratios={"b": unclear}), limit=3600)
+
+    assert len(session.confirming["b"].log_ratios) > FIRST_LOOK
+    assert session.outcome("b") == "regressed"
+
+
+def test_an_improvement_passes():
+    session = held(Machine(ratios={"b": [0.5]}))
+
+    assert session.outcome("b") == "improved"
+    assert verdict(session)[0] == "pass"
+
+
+def test_the_time_limit_is_kept_and_the_confirmation_has_its_share():
+    machine = Machine(ratios={"b": [1.5]}, sd={"a": 0.2})
+    session = held(machine, limit=120.0)
+
+    assert machine.now <= 120.0
+    assert session.outcome("b") == "regressed"
+    assert session.outcome("a") == "no evidence"
+    assert "restarts would decide" in verdict(held(Machine(sd={"a": 0.2}), limit=120.0))[1]
+
+
+def test_time_for_fewer_than_five_restarts_is_no_evidence():
+    session = held(Machine(), limit=3 * START_SECONDS)
+    said = verdict(session)
+
+    assert 0 < session.restarts < FIRST_LOOK
+    assert said == ("no evidence", "a: no more than 2 restarts before the time was up and 2 more")
+    assert workloads_of(session)[0].ratio is None
+
+
+def test_time_that_is_up_in_the_middle_of_a_restart_ends_it():
+    machine = Machine()
+    session = held(machine, limit=START_SECONDS + 0.5)
+
+    assert session.restarts == 0
+    assert machine.now < START_SECONDS + 1.5
+
+
+def test_a_confirmation_for_which_there_is_no_time_stops_nothing():
+    def restart_seconds():
+        machine = Machine(ratios={"b": [1.5]})
+        session = held(machine, limit=3600)
+        return machine.now / session.restarts
+
+    session = held(Machine(ratios={"b": [1.5]}), limit=FIRST_LOOK * restart_seconds() * 1.3)
+
+    assert session.outcome("b") == "no evidence"
+    assert "no time to confirm" in verdict(session)[1]
+
+
+def test_a_second_baseline_worker_that_moves_takes_the_verdict():
+    session = held(Machine(ratios={"b": [1.5]}, repeats={"c": [1.5]}))
+
+    assert verdict(session)[0] == "no evidence"
+    assert verdict(session)[1].startswith("a guard moved: c, baseline beside itself, 1.5")
+
+
+def test_a_control_that_moves_takes_the_verdict():
+    session = held(Machine(ratios={CONTROL: [1.5], "b": [1.5]}))
+
+    assert verdict(session)[0] == "no evidence"
+    assert verdict(session)[1].startswith("a guard moved: guard/python, which uses neither torch nor NumPy, 1.5")
+
+
+def test_what_the_candidate_alone_cannot_run_is_broken():
+    session = held(Machine(unable=[(CANDIDATE, "b")]))
+
+    assert session.collected["b"].errors == {CANDIDATE: ["RuntimeError: no such thing"] * LOST_AFTER}
+    assert session.outcome("b") == "broken"
+    assert session.outcome("a") == "fine"
+    assert verdict(session) == ("stop", "b: the candidate cannot run it: RuntimeError: no such thing")
+
+
+@pytest.mark.parametrize("unable", [[BASELINE], [REPEAT], [BASELINE, REPEAT, CANDIDATE]])
+def test_what_the_baseline_cannot_run_says_nothing_about_the_candidate(unable):
+    session = held(Machine(unable=[(role, "b") for role in unable]))
+
+    assert session.outcome("b") == "no evidence"
+    assert verdict(session)[1].startswith("b: the baseline cannot run it (2 of 2 times)")
+
+
+def test_a_worker_that_dies_is_known_by_its_workload_and_ends_the_others():
+    machine = Machine(dies=(CANDIDATE, "b"))
+    with pytest.raises(WorkerFailed) as failure:
+        held(machine)
+
+    assert machine.running == 0
+    assert (failure.value.side, failure.value.workload) == (NEW, "b")
+
+
+def test_every_role_is_first_in_turn():
+    """Whoever goes first finds the caches coldest."""
+    first = []
+
+    class Watched(Machine):
+        def start(self, side, device):
+            actor = super().start(side, device)
+            block = actor.block
+            actor.block = lambda *given: first.append(actor.role) or block(*given)
+            return actor
+
+    held(Watched(), names=("a",), limit=3600)
+    blocks_in_cycle = 6
+    leaders = first[::blocks_in_cycle]
+
+    assert {leaders.count(role) > len(leaders) / 10 for role in (BASELINE, CANDIDATE, REPEAT)} == {True}
+    assert all(
+        first[at : at + blocks_in_cycle] == first[at : at + blocks_in_cycle][::-1]
+        for at in range(0, len(first), blocks_in_cycle)
+    )
+
+
+def test_calls_in_a_slice_can_be_asked_for():
+    asked = []
+
+    class Watched(Machine):
+        def start(self, side, device):
+            actor = super().start(side, device)
+            block = actor.block
+            actor.block = lambda calls, slices: asked.append(calls) or block(calls, slices)
+            return actor
+
+    held(Watched(), names=("a",), limit=3600, least_calls=20)
+
+    assert set(asked) == {20}

@@ -1,0 +1,103 @@
+"""The worker itself, in the torch at hand: what it prints, counts and repeats."""
+
+import os
+import sys
+import time
+
+import pytest
+import torch
+
+from fixtures.devices import Cpu
+from fixtures.pairing.running import running_clock
+from fixtures.pairing.workers import Side, Unable, Worker, WorkerFailed
+
+SOON = "init/kaiming_normal_/64x64/float32"
+THERE = sys.platform == "linux"
+
+
+@pytest.fixture(scope="module")
+def worker():
+    side = Side("baseline", (sys.executable,), os.environ | {"KAIMING_GATE_SLOW_DOWN": "0.2"})
+    with Worker(side, "cpu") as started:
+        started.greet()
+        yield started
+
+
+def test_it_says_who_it_is(worker):
+    assert worker.facts["torch"] == torch.__version__
+    assert worker.facts["threads"] == 1
+    assert worker.facts["waits_excluded"] is THERE
+
+
+def test_it_knows_the_control_and_what_is_required(worker):
+    known = {name: required for name, required, _ in worker.workloads()}
+
+    assert known["guard/python"] is False
+    assert 10 <= sum(known.values()) <= 20
+
+
+def test_it_times_counts_and_measures(worker):
+    worker.ask("prepare", workload=SOON)
+    calls = worker.calls_in(0.01)
+    seconds = worker.block(20 * calls, 3)
+
+    assert len(seconds) == 3
+    assert worker.bytes_of("peak") > 1 << 20
+
+
+def test_what_is_allocated_is_counted_exactly(worker):
+    worker.ask("prepare", workload="construct/tutorial")
+    # 784-256-128-10, float32; the first release that pads or copies shows here.
+    parameters = 784 * 256 + 256 + 256 * 128 + 128 + 128 * 10 + 10
+
+    assert {worker.bytes_of("allocate") for _ in range(3)} == {4 * parameters}
+
+
+def test_an_unknown_workload_is_an_answer(worker):
+    with pytest.raises(Unable, match="KeyError"):
+        worker.ask("prepare", workload="init/nothing")
+
+
+def test_a_planted_slow_down_is_real_or_refused(worker):
+    worker.ask("prepare", workload=SOON)
+    with pytest.raises(Unable, match="no number of calls"):
+        worker.block(3, 1)
+
+    assert worker.block(5, 1)
+
+
+def test_what_is_printed_does_not_get_into_the_answers(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("print('hello from a sitecustomize')\n")
+    side = Side("baseline", (sys.executable,), os.environ | {"PYTHONPATH": str(tmp_path)})
+    # Printed before the worker could move its pipe away: nothing can be done but to say so.
+    with Worker(side, "cpu") as started, pytest.raises(WorkerFailed, match="hello from a sitecustomize"):
+        started.greet()
+
+
+@pytest.mark.skipif(not THERE, reason="needs /proc")
+def test_waiting_for_a_processor_is_not_counted_and_sleeping_is():
+    allowed = os.sched_getaffinity(0)
+    one = {min(allowed)}
+    read = running_clock(Cpu())
+    child = os.fork()
+    if child == 0:
+        os.sched_setaffinity(0, one)
+        while True:
+            pass
+    try:
+        os.sched_setaffinity(0, one)
+        began, clock, cpu = read(), time.perf_counter(), time.thread_time()
+        while time.thread_time() - cpu < 0.2:
+            pass
+        ran, passed = read() - began, time.perf_counter() - clock
+        began = read()
+        time.sleep(0.1)
+        slept = read() - began
+    finally:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+        os.sched_setaffinity(0, allowed)
+
+    assert passed > 1.5 * ran  # the other process had its share of the processor
+    assert ran == pytest.approx(0.2, rel=0.1)
+    assert slept >= 0.1

@@ -1,0 +1,1 @@
+"""How long what torch does takes, in one environment, by pytest-benchmark."""
