@@ -39,6 +39,7 @@ HEALTHY_SUITES = {f"{HEALTHY}-{Path(suite).name}": suite for suite in sorted({f.
 
 ALL = [HEALTHY, *HEALTHY_SUITES, *FAULTS, *PLANTED]
 STOPPED, PASSED = 1, 0
+ENDED = len(" WRONG (exit 2)")
 
 
 @dataclass(frozen=True)
@@ -128,26 +129,29 @@ def second_level(family: str) -> str:
     return family.split(".")[1]
 
 
-def tables_of(outcomes: list[Outcome]) -> list[Table]:
-    """A table for each suite, in the order of their first outcomes."""
+def tables_of(outcomes: list[Outcome], width: int) -> list[Table]:
+    """A table for each suite, in the order of their first outcomes, for a window so many columns wide."""
     return [
-        table_of(suite, [outcome for outcome in outcomes if outcome.suite == suite])
+        table_of(suite, [outcome for outcome in outcomes if outcome.suite == suite], width)
         for suite in dict.fromkeys(outcome.suite for outcome in outcomes)
     ]
 
 
-def table_of(suite: str, outcomes: list[Outcome]) -> Table:
+def table_of(suite: str, outcomes: list[Outcome], width: int) -> Table:
     """Faults down, families of one suite across; in each place the number of violated claims."""
     families = sorted({second_level(family) for outcome in outcomes for family in (*outcome.seen, *outcome.expected)})
+    longest = max(len(outcome.fault) for outcome in outcomes)
+    # A narrow window takes four letters of a family (no two begin alike) and folds long names of faults.
+    roomy = longest + sum(len(family) + 1 for family in families) + ENDED <= width
     table = Table(
         title=f"Who saw which fault in {suite} (violated claims; * where it had to be seen)",
         box=box.SIMPLE_HEAD,
         padding=(0, 0, 0, 1),
     )
-    table.add_column("fault", no_wrap=True)
+    table.add_column("fault", overflow="fold")
     for family in families:
-        table.add_column(family, justify="right", no_wrap=True)
-    table.add_column("ended")
+        table.add_column(family if roomy else family[:4], justify="right", no_wrap=True)
+    table.add_column("ended", no_wrap=True)
     for outcome in outcomes:
         counts = Counter[str]()
         for family, count in outcome.seen.items():
@@ -176,7 +180,7 @@ def main(arguments: list[str]) -> int:
             console.print(f"{len(outcomes)}/{len(names)} {outcome.fault}: {word} ({outcome.seconds} s)")
             if not outcome.as_it_should:
                 console.print("\n".join(outcome.tail), markup=False)
-    for table in tables_of(outcomes):
+    for table in tables_of(outcomes, console.width):
         console.print(table)
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)

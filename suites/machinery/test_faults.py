@@ -68,7 +68,7 @@ def test_the_matrix_marks_where_a_fault_had_to_be_seen():
     missed = Outcome("mean_shift", "suites/weights", (location,), 0, {"weights.fan.scale": 1}, 1.0, ())
     healthy = Outcome(HEALTHY, "suites/weights", (), 0, {}, 1.0, ())
 
-    (table,) = tables_of([healthy, seen, missed])
+    (table,) = tables_of([healthy, seen, missed], width=120)
 
     assert [column.header for column in table.columns] == ["fault", "fan", "marginal", "ended"]
     assert list(table.columns[2].cells) == ["", "3*", "*"]
@@ -80,12 +80,21 @@ def test_the_matrix_has_a_table_for_each_suite_and_asks_for_every_family_that_mu
     half = Outcome("backward-half-percent", "suites/propagation", families, 1, {families[0]: 2}, 1.0, ())
     linear = Outcome("linear-gain", "suites/weights", ("weights.defaults.scale",), 1, {}, 1.0, ())
 
-    by_weights, by_propagation = tables_of([linear, half])
+    by_weights, by_propagation = tables_of([linear, half], width=120)
 
     assert "suites/weights" in str(by_weights.title)
     assert [column.header for column in by_propagation.columns] == ["fault", "backward", "link", "ended"]
     assert [list(column.cells) for column in by_propagation.columns[1:]] == [["*"], ["2*"], ["WRONG (exit 1)"]]
     assert not half.as_it_should
+
+
+def test_a_narrow_window_shows_every_family_and_how_each_fault_ended():
+    families = ("propagation.link.input_gradient", "propagation.backward.scale")
+    half = Outcome("backward-half-percent", "suites/propagation", families, 1, {families[0]: 2}, 1.0, ())
+
+    (table,) = tables_of([half], width=40)
+
+    assert [column.header for column in table.columns] == ["fault", "back", "link", "ended"]
 
 
 def test_every_suite_that_faults_are_planted_for_is_run_without_any():
