@@ -75,8 +75,8 @@ def neighbour_cases(tier, run_seed, devices):
 
 
 def neighbour_questions(subject):
-    """Tails beyond 3 std alone: of the quick tier's draws 25 lie beyond 4, where no more than a cut would show, and a cut
-    is what `extremes` is for."""
+    """Tails beyond 3 std alone: beyond 4 lie 25 of the quick tier's draws, in which little more than a cut would show,
+    and a cut is what `extremes` is for."""
     where = f"{subject.initializer} weights"
     return questions_of_law(NEIGHBOURS, where, promised_law(subject), subject.dtype, tails=(3,))
 
