@@ -1,5 +1,6 @@
 """`python -m fixtures.pairing` as people call it: exit codes, one line for what is wrong, and no worker left behind."""
 
+import contextlib
 import json
 import os
 import pty
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.pairing.interrupts import Interrupts
 from fixtures.pairing.results import read_pairing
 from suites.machinery.test_processes import is_gone
 
@@ -173,6 +175,7 @@ def test_no_worker_outlives_the_clock(interpreter, tmp_path, number, part):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     ) as parent:
         deadline = time.monotonic() + PATIENCE
         while len(list(seen.iterdir())) < 4 and time.monotonic() < deadline:  # the scout, and a restart
@@ -185,6 +188,17 @@ def test_no_worker_outlives_the_clock(interpreter, tmp_path, number, part):
     if number != signal.SIGKILL:
         assert (parent.returncode, said) == (NO_EVIDENCE, "error: interrupted; nothing is decided\n")
     assert not (tmp_path / "out.json").exists()
+
+
+def test_an_interrupt_that_python_dropped_is_asked_for_again():
+    """As in an after-fork callback, from which no exception gets out."""
+    interrupts = Interrupts()
+    interrupts.check()
+    with contextlib.suppress(KeyboardInterrupt):
+        interrupts._take(signal.SIGHUP, None)
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupts.check()
 
 
 def test_a_worker_behind_a_script_ends_as_well(tmp_path):
