@@ -40,6 +40,9 @@ ROUNDS = {"quick": 1, "full": 4, "soak": 16}
 SHAPES = ((1, 1), (64, 1), (5, 2), (1, 3), (9, 7), (31, 31), (33, 32), (32, 33), (3, 256), (256, 256))
 """Of linear weights: about the vector widths, odd, square (a transposed weight fits) and single rows and columns."""
 
+LARGE = (520, 1040)
+"""Wider than what small kernels are made for; asked in float32, the dtype in which others would go unnoticed."""
+
 CONVOLVED = (
     # shape of the weight, layout, options
     ((8, 6, 3), "contiguous", "Conv1d(padding=1)"),
@@ -142,6 +145,7 @@ def he(shape, dtype, device, path, nonlinearity="relu", **options):
 def linear_cases(tier, run_seed, devices):
     subjects = (he(shape, dtype, on, "linear") for on in devices for dtype in dtypes_on(on) for shape in SHAPES)
     yield from cases_of(MATMUL, tier, subjects)
+    yield from cases_of(MATMUL, tier, (he(LARGE, "float32", on, "linear") for on in devices))
 
 
 def linear_questions(subject):
