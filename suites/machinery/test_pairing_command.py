@@ -201,6 +201,16 @@ def test_an_interrupt_that_python_dropped_is_asked_for_again():
         interrupts.check()
 
 
+def test_during_a_fork_a_signal_is_remembered_and_raises_nothing():
+    interrupts = Interrupts()
+    interrupts._begin_fork()
+    interrupts._take(signal.SIGTERM, None)
+    interrupts._end_fork()
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupts.check()
+
+
 def test_a_worker_behind_a_script_ends_as_well(tmp_path):
     """Killing the clock kills the script; the worker, who is busy, is the script's."""
     seen = tmp_path / "seen"
