@@ -6,7 +6,6 @@ disk as soon as they have arrived.
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 import shutil
@@ -25,6 +24,7 @@ import torch
 
 from fixtures import judgement
 from fixtures.claims import SCHEMA, Claim, Verdict
+from fixtures.environments.processes import usable_cores
 from fixtures.subjects import Subject
 from fixtures.weights.sketch import Sketch
 from reports import records
@@ -184,11 +184,6 @@ def machine_facts() -> dict[str, Any]:
         "cpu": _cpu_line("model name"),
         "cores": usable_cores(),
     }
-
-
-def usable_cores() -> int:
-    """Cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _cpu_line(name: str) -> str:
