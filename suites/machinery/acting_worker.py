@@ -48,8 +48,9 @@ def say(answer):
 
 
 def raw(text):
-    """Whatever it is."""
-    print(text, flush=True)
+    """Whatever it is, in one write: `print` sends the end of the line by itself where Python does not buffer."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def spoilt(part, calls, slices):

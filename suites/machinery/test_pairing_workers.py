@@ -50,7 +50,7 @@ def test_a_healthy_worker_answers():
         ("answers a huge number", "answered {'seconds': [1000"),
         ("answers without an end", "answered more than 1048576 characters without an end"),
         ("answers too deep", "answered b'[[[["),
-        ("answers without being asked", "said b'{}\\n' without being asked"),
+        ("answers without being asked", "said b'{}' without being asked"),
         ("answers too few", "answered {'seconds': []} when asked for the seconds of 2 slices"),
         ("lists nonsense", "answered {'workloads': 'all'} when asked for its workloads"),
     ],
