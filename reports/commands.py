@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Group
 
 from fixtures.known import KnownError, read_known
+from fixtures.pairing.results import PairingError, read_pairing
+from fixtures.policy import DEFAULT_POLICY, PolicyError, read_policy
 from reports.comparison import Incomparable
 from reports.console import CommandError, carry_out, show
 from reports.records import VERDICT, RecordError, read_run, write_record
@@ -17,7 +20,7 @@ from reports.verdict import gate
 
 KNOWN_VIOLATIONS = Path(__file__).parent.parent / "suites" / "known_violations.toml"
 
-ACCEPTED = "python -m reports gate BASE_RUN CANDIDATE_RUN, python -m reports show RUN"
+ACCEPTED = "python -m reports gate BASE_RUN CANDIDATE_RUN, python -m reports show RUN, python -m reports policy"
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -26,13 +29,20 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 def gate_command(
     base_run: Annotated[Path, typer.Argument(metavar="BASE_RUN", help="run folder of the torch in use")],
     candidate_run: Annotated[Path, typer.Argument(metavar="CANDIDATE_RUN", help="run folder of the torch to come")],
+    policy: Annotated[Path | None, typer.Option(metavar="FILE", help="what differs from the default policy")] = None,
+    pairing: Annotated[Path | None, typer.Option(metavar="FILE", help="what the paired clock measured")] = None,
 ) -> int:
     """Compare two runs; write verdict.json into the candidate's folder; exit 0 pass, 1 stop, 2 no evidence or error."""
     references = _references()
     _forget_verdict(candidate_run)
     if base_run.is_dir() and candidate_run.is_dir() and base_run.samefile(candidate_run):
         raise CommandError(f"{base_run} and {candidate_run} are the same run; nothing was compared")
-    verdict = gate(read_run(base_run), read_run(candidate_run))
+    verdict = gate(
+        read_run(base_run),
+        read_run(candidate_run),
+        policy=read_policy(policy) if policy else None,
+        pairing=read_pairing(pairing) if pairing else None,
+    )
     path = candidate_run / VERDICT
     try:
         write_record(path, verdict)
@@ -54,9 +64,16 @@ def show_command(
     return 0
 
 
+@app.command("policy")
+def policy_command() -> int:
+    """Print the default policy: what a policy of one's own may change."""
+    show(Group(*map(unwrapped, DEFAULT_POLICY.read_text(encoding="utf-8").splitlines())))
+    return 0
+
+
 def run(arguments: Sequence[str]) -> int:
     """Carry out a command line; returns the exit code. What goes wrong is said in one line on stderr."""
-    mistakes = (RecordError, Incomparable, KnownError, CommandError)
+    mistakes = (RecordError, Incomparable, KnownError, PolicyError, PairingError, CommandError)
     return carry_out(app, arguments, prog_name="python -m reports", accepted=ACCEPTED, mistakes=mistakes)
 
 

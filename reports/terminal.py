@@ -17,8 +17,10 @@ from fixtures.claims import Claim
 from fixtures.judgement import FALSE_ALARM_PER_CLAIM, false_alarm_rate
 from reports import comparison
 from reports.comparison import Change, ClaimChange, compare, grouped
+from reports.reasons import Outcome, Reason
 from reports.records import UNKNOWN_TORCH, Environment, Run
-from reports.verdict import FamilyCount, GateVerdict, Outcome, Reason, Streams, family_counts, statistical, undecided
+from reports.speed import summary
+from reports.verdict import FamilyCount, GateVerdict, Streams, family_counts, statistical, undecided
 from reports.wording import first_few, measured, p_value, plural, printable, size
 
 STYLES = {
@@ -90,7 +92,7 @@ def verdict_page(verdict: GateVerdict, references: Mapping[str, str]) -> Rendera
         *section(
             "Beside the claims",
             item(_streams(verdict.streams)),
-            item(text(f"speed: {verdict.speed}")),
+            item(text(f"speed: {summary(verdict.speed)}")),
             _false_alarms(verdict.baseline.statistical + verdict.candidate.statistical, verdict.false_alarm_rate),
         ),
     )

@@ -1,60 +1,26 @@
-"""The gate: two runs in, a verdict out. Nothing is printed here and nothing is read but the two runs."""
+"""The gate: two runs, a policy and the clock's times in, a verdict out. Nothing is printed and nothing is read here."""
 
 from __future__ import annotations
 
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from enum import StrEnum
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 import msgspec
 
 from fixtures.claims import Verdict
 from fixtures.judgement import false_alarm_rate
-from reports.comparison import Change, ClaimChange, Group, compare, grouped, refuse_other_questions
+from fixtures.pairing.results import Pairing
+from fixtures.policy import Policy, Severity, default_policy
+from reports.comparison import Change, ClaimChange, Group, Incomparable, compare, grouped, refuse_other_questions
+from reports.reasons import Outcome, Reason
 from reports.records import Environment, Plan, Run
+from reports.speed import speed_findings
 from reports.wording import first_few, measured, p_value, plural
 
-VERDICT_SCHEMA = 1
-
-NOT_MEASURED = "not measured"
-"""Two run folders carry no evidence about speed: runs made one after the other cannot be compared."""
-
-
-class Outcome(StrEnum):
-    """The verdict in one word, the weakest first."""
-
-    PASS = "pass"
-    NOTICE = "notice"
-    NO_EVIDENCE = "no evidence"
-    STOP = "stop"
-
-    @property
-    def exit_code(self) -> int:
-        """0 the upgrade may go ahead, 1 it may not, 2 nobody knows."""
-        return {Outcome.STOP: 1, Outcome.NO_EVIDENCE: 2}.get(self, 0)
-
-    @property
-    def weight(self) -> int:
-        """Larger wins where several parts have an opinion."""
-        return list(Outcome).index(self)
-
-
-class Reason(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that the verdict rests on.
-
-    Attributes:
-        outcome: what this alone would make of the verdict.
-        text: one sentence, with effects in natural units.
-        claims: how many claims it is about; 0 for a reason that is not about claims.
-        details: lines to show below it, such as the last output of a candidate that crashed.
-    """
-
-    outcome: Outcome
-    text: str
-    claims: int = 0
-    details: tuple[str, ...] = ()
+VERDICT_SCHEMA = 2
 
 
 class Side(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +74,8 @@ class GateVerdict(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         reasons: the most important first.
         changes: every planned claim but those that hold on both sides.
+        speed: what the paired clock measured; None where it did not.
+        policy: the policy in force, with its defaults.
         false_alarm_rate: chance, at most, that two healthy runs of this size show any violation.
         rerun: command that repeats the gate on the same draws; None where the versions are not on an index.
     """
@@ -122,26 +90,38 @@ class GateVerdict(msgspec.Struct, frozen=True, kw_only=True):
     counts: tuple[FamilyCount, ...]
     changes: tuple[ClaimChange, ...]
     streams: Streams
-    speed: str
+    speed: Pairing | None
+    policy: Policy
     false_alarm_rate: float
     rerun: str | None
 
 
-def gate(baseline: Run, candidate: Run) -> GateVerdict:
+def gate(baseline: Run, candidate: Run, *, policy: Policy | None = None, pairing: Pairing | None = None) -> GateVerdict:
     """Judge the step from one run to another.
 
+    Args:
+        baseline: the run of the torch in use.
+        candidate: the run of the torch to come.
+        policy: what each kind of finding makes of the verdict; the default one if None.
+        pairing: both torches' times, taken together; None where none were.
+
     Raises:
-        Incomparable: the two runs were not asked the same.
+        Incomparable: the two runs were not asked the same, or the times are those of others.
     """
+    policy = policy or default_policy()
     refuse_other_questions(baseline, candidate)
+    if pairing:
+        _refuse_times_of_others(pairing, baseline, candidate)
+    judge = _Judge(policy)
     changes = compare(baseline, candidate)
     streams = _streams(baseline, candidate)
     reasons = [
         *_failures(baseline, candidate),
-        *_conformance(changes),
-        *_completeness(baseline, candidate, changes),
-        *_stream_notices(streams, baseline, candidate),
-        *_surroundings(baseline.environment, candidate.environment),
+        *judge.conformance(changes),
+        *judge.completeness(baseline, candidate, changes),
+        *judge.streams(streams, baseline, candidate),
+        *judge.surroundings(baseline.environment, candidate.environment),
+        *judge.speed(pairing),
     ]
     reasons.sort(key=lambda reason: -reason.outcome.weight)
     outcome = reasons[0].outcome if reasons else Outcome.PASS
@@ -157,7 +137,8 @@ def gate(baseline: Run, candidate: Run) -> GateVerdict:
         counts=family_counts(changes),
         changes=tuple(change for change in changes if change.change is not Change.HELD),
         streams=streams,
-        speed=NOT_MEASURED,
+        speed=pairing,
+        policy=policy,
         false_alarm_rate=sum(false_alarm_rate(side.statistical) for side in sides),
         rerun=_rerun(baseline, candidate),
     )
@@ -216,24 +197,120 @@ def _failures(baseline: Run, candidate: Run) -> list[Reason]:
         outcome = Outcome.STOP if failure.blames == "framework" else Outcome.NO_EVIDENCE
         answered = f" ({len(candidate.claims)} of {plural(planned, 'planned claim')} answered)" if planned else ""
         text = f"the candidate {STAGES[failure.stage]}: {failure.reason}{answered}"
-        reasons.append(Reason(outcome=outcome, text=text, details=failure.tail))
+        reasons.append(Reason(outcome=outcome, kind="failure", text=text, details=failure.tail))
     if failure := baseline.failure:
         text = f"the baseline {STAGES[failure.stage]}: {failure.reason}"
-        reasons.append(Reason(outcome=Outcome.NO_EVIDENCE, text=text, details=failure.tail))
+        reasons.append(Reason(outcome=Outcome.NO_EVIDENCE, kind="failure", text=text, details=failure.tail))
     return reasons
 
 
 STAGES = {"install": "could not be installed", "import": "could not be imported", "run": "did not finish"}
 
 
-def _conformance(changes: list[ClaimChange]) -> list[Reason]:
-    """Reasons from claims that are violated in the candidate, or no longer judged there; one for each topic."""
-    noticed = Change.UNREGISTERED, Change.LOST, Change.REGISTERED, Change.UNRESOLVED
-    return [
-        Reason(outcome=outcome, text=describe(group), claims=len(group.members))
-        for outcome, kinds in ((Outcome.STOP, (Change.NEW, Change.WORSE)), (Outcome.NOTICE, noticed))
-        for group in grouped(changes, *kinds)
-    ]
+def _refuse_times_of_others(pairing: Pairing, baseline: Run, candidate: Run) -> None:
+    for name, run in (("baseline", baseline), ("candidate", candidate)):
+        timed = getattr(pairing, name).get("torch")
+        # A side that never started has no name.
+        if timed is not None and run.environment is not None and timed != run.torch_version:
+            raise Incomparable(f"the times are those of torch {timed}, and the {name}'s run is of {run.torch_version}")
+
+
+CONFORMANCE = {
+    Change.NEW: "conformance.new",
+    Change.WORSE: "conformance.worse",
+    Change.UNREGISTERED: "conformance.unregistered",
+    Change.LOST: "conformance.lost",
+    Change.REGISTERED: "conformance.registered",
+    Change.UNRESOLVED: "conformance.unresolved",
+}
+"""What the policy calls what became of a claim, the most important first; the rest is no reason for anything."""
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """Turns what was found into reasons, by a policy."""
+
+    policy: Policy
+
+    def conformance(self, changes: list[ClaimChange]) -> Iterator[Reason]:
+        """Reasons from claims that are violated in the candidate, or no longer judged there; one for each topic."""
+        for change, kind in CONFORMANCE.items():
+            for group in grouped(changes, change):
+                names = tuple(member.id for member in group.members)
+                yield from self._reason(kind, describe(group), names, claims=len(names))
+
+    def completeness(self, baseline: Run, candidate: Run, changes: list[ClaimChange]) -> Iterator[Reason]:
+        """Reasons from what was not asked, not answered, or not decided."""
+        for name, run in (("baseline", baseline), ("candidate", candidate)):
+            if run.failure is not None:
+                continue
+            if run.plan is not None and not run.plan.claims:
+                yield _undecidable(f"nothing was asked: the plan of the {name} is empty")
+            if run.plan is not None and (missing := run.unanswered()):
+                planned = plural(len(run.plan.claims), "planned claim")
+                text = f"the {name} left {len(missing)} of {planned} without a finding: {first_few(missing)}"
+                yield from self._reason("completeness.unanswered", text, tuple(missing))
+        judged = {Verdict.HOLDS, Verdict.VIOLATED}
+        compared = any(
+            change.baseline and change.candidate and {change.baseline.verdict, change.candidate.verdict} <= judged
+            for change in changes
+        )
+        if changes and not compared and not (baseline.failure or candidate.failure):
+            yield _undecidable("no claim was judged on both sides")
+
+    def streams(self, streams: Streams, baseline: Run, candidate: Run) -> Iterator[Reason]:
+        """Reasons from fixed-seed digests."""
+        if streams.changed:
+            subjects = {case.subject.key: case.subject for case in (baseline.plan.cases if baseline.plan else ())}
+            named = {key: f"{subject.initializer} in {subject.dtype}" for key, subject in subjects.items()}
+            where = list(dict.fromkeys(named.get(key, key) for key in streams.changed))
+            of = f"{len(streams.changed)} of {plural(streams.same + len(streams.changed), 'subject')}"
+            text = f"stream changed: the same seed gives other weights for {of}: {first_few(where, 5)}"
+            yield from self._reason("drift.stream", text, streams.changed)
+        if streams.missing and not (baseline.failure or candidate.failure):
+            text = f"{plural(len(streams.missing), 'fixed-seed digest')} on one side only: {first_few(streams.missing)}"
+            yield from self._reason("drift.stream", text, streams.missing)
+
+    def surroundings(self, before: Environment | None, after: Environment | None) -> Iterator[Reason]:
+        """Reasons from what differs beside torch."""
+        if before is None or after is None:
+            return
+        packages = [
+            {name: version for name, version in side.packages.items() if name != "torch"} for side in (before, after)
+        ]
+        pythons = [{"python": side.python} for side in (before, after)]
+        differing = {
+            "surroundings.packages": ("package versions beside torch differ", _differences(*packages)),
+            "surroundings.machine": ("the machines differ", _differences(before.machine, after.machine)),
+            "surroundings.python": (
+                "Python differs",
+                _differences(*pythons),
+            ),
+            "completeness.left_out": ("what was left out differs", _differences(before.skipped, after.skipped)),
+        }
+        for kind, (what, names) in differing.items():
+            if names:
+                yield from self._reason(kind, f"{what}: {first_few(names, 5)}", tuple(names))
+
+    def speed(self, pairing: Pairing | None) -> Iterator[Reason]:
+        """Reasons from the paired clock."""
+        for finding in speed_findings(pairing, self.policy.speed):
+            names = (finding.workload,) if finding.workload else ()
+            yield from self._reason(finding.kind, finding.text, names, details=finding.details)
+
+    def _reason(
+        self, kind: str, text: str, names: tuple[str, ...], *, claims: int = 0, details: tuple[str, ...] = ()
+    ) -> Iterator[Reason]:
+        """The reason that the policy makes of a finding; none for one that it ignores."""
+        severity = self.policy.severity(kind)
+        if severity is not Severity.IGNORE:
+            outcome = Outcome(severity.value)
+            yield Reason(outcome=outcome, kind=kind, text=text, claims=claims, names=names, details=details)
+
+
+def _undecidable(text: str) -> Reason:
+    """What no policy can make a verdict of."""
+    return Reason(outcome=Outcome.NO_EVIDENCE, kind="completeness", text=text)
 
 
 def describe(group: Group) -> str:
@@ -247,31 +324,6 @@ def describe(group: Group) -> str:
     unit = after.effect.unit if after and after.effect else None
     likely = f", {p_value(after.p)}" if after and after.p is not None else ""
     return f"{subject}{measured(after)} (baseline: {measured(before, unit)}){likely}"
-
-
-def _completeness(baseline: Run, candidate: Run, changes: list[ClaimChange]) -> list[Reason]:
-    """Reasons from what was not asked, not answered, or not decided."""
-    reasons = []
-    for name, run in (("baseline", baseline), ("candidate", candidate)):
-        if run.plan is not None and not run.plan.claims and run.failure is None:
-            reasons.append(_no_evidence(f"nothing was asked: the plan of the {name} is empty"))
-        missing = run.unanswered()
-        if missing and run.failure is None:
-            planned = len(run.plan.claims) if run.plan else 0
-            text = f"the {name} left {len(missing)} of {plural(planned, 'planned claim')} without a finding: "
-            reasons.append(_no_evidence(text + first_few(missing)))
-    judged = {Verdict.HOLDS, Verdict.VIOLATED}
-    compared = any(
-        change.baseline and change.candidate and {change.baseline.verdict, change.candidate.verdict} <= judged
-        for change in changes
-    )
-    if changes and not compared and not (baseline.failure or candidate.failure):
-        reasons.append(_no_evidence("no claim was judged on both sides"))
-    return reasons
-
-
-def _no_evidence(text: str) -> Reason:
-    return Reason(outcome=Outcome.NO_EVIDENCE, text=text)
 
 
 def undecided(changes: Iterable[ClaimChange]) -> Counter[str]:
@@ -290,41 +342,6 @@ def _streams(baseline: Run, candidate: Run) -> Streams:
     return Streams(
         same=len(both) - len(changed), changed=tuple(changed), missing=tuple(sorted(before.keys() ^ after.keys()))
     )
-
-
-def _stream_notices(streams: Streams, baseline: Run, candidate: Run) -> list[Reason]:
-    reasons = []
-    if streams.changed:
-        subjects = {case.subject.key: case.subject for case in (baseline.plan.cases if baseline.plan else ())}
-        named = {key: f"{subject.initializer} in {subject.dtype}" for key, subject in subjects.items()}
-        where = list(dict.fromkeys(named.get(key, key) for key in streams.changed))
-        of = f"{len(streams.changed)} of {plural(streams.same + len(streams.changed), 'subject')}"
-        text = f"stream changed: the same seed gives other weights for {of}: {first_few(where, 5)}"
-        reasons.append(Reason(outcome=Outcome.NOTICE, text=text))
-    if streams.missing and not (baseline.failure or candidate.failure):
-        text = f"{plural(len(streams.missing), 'fixed-seed digest')} on one side only: {first_few(streams.missing)}"
-        reasons.append(Reason(outcome=Outcome.NOTICE, text=text))
-    return reasons
-
-
-def _surroundings(before: Environment | None, after: Environment | None) -> list[Reason]:
-    """Notices of what differs beside torch."""
-    if before is None or after is None:
-        return []
-    differing = {
-        "package versions beside torch differ": _differences(
-            {name: version for name, version in before.packages.items() if name != "torch"},
-            {name: version for name, version in after.packages.items() if name != "torch"},
-        ),
-        "the machines differ": _differences(before.machine, after.machine),
-        "Python differs": _differences({"python": before.python}, {"python": after.python}),
-        "what was left out differs": _differences(before.skipped, after.skipped),
-    }
-    return [
-        Reason(outcome=Outcome.NOTICE, text=f"{what}: {first_few(names, 5)}")
-        for what, names in differing.items()
-        if names
-    ]
 
 
 def _differences(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:

@@ -86,7 +86,7 @@ class Options:
     """The command line, read.
 
     Attributes:
-        only: pattern of the cases to run, such as '* x 1.2'.
+        only: pattern of the cases to run, such as 'x 1.2'.
         patterns: of the required workloads to ask for in `same` and `releases`; none: all.
         pythons: release -> an interpreter that has it.
     """
@@ -183,12 +183,11 @@ def _same(options: Options) -> Iterator[Run]:
 def _planted(options: Options) -> Iterator[Run]:
     for share in SHARES:
         slowed = _side("candidate", options, SAME, {"KAIMING_GATE_SLOW_DOWN": str(share)})
-        for name in PLANTED:
 
-            def run(slowed: Side = slowed, name: str = name) -> dict[str, Any]:
-                return session(_side("baseline", options, SAME), slowed, [name], options.limit, PLANTED_CALLS)
+        def run(slowed: Side = slowed) -> dict[str, Any]:
+            return session(_side("baseline", options, SAME), slowed, PLANTED, options.limit, PLANTED_CALLS)
 
-            yield f"{name} x {1 + share:g}", run
+        yield f"x {1 + share:g}", run
 
 
 def _releases(options: Options) -> Iterator[Run]:
@@ -338,18 +337,20 @@ def _covers(workload: dict[str, Any], truth: float) -> bool:
 
 def _table_of_planted(runs: Sequence[dict[str, Any]]) -> Table:
     table = _table(
-        "Planted slow-downs", "workload", "truth", "runs", "stopped", "passed", "covered", "median ratio", "sd"
+        "Planted slow-downs", "workload", "truth", "runs", "stopped", "fine", "covered", "median ratio", "sd"
     )
-    for name in dict.fromkeys(run["name"] for run in runs):
-        found = [run["workloads"][0] for run in runs if run["name"] == name]
-        verdicts = Counter(run["verdict"] for run in runs if run["name"] == name)
-        workload, truth = name.split(" x ")
+    by_case: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for run in runs:
+        for workload in run["workloads"]:
+            by_case.setdefault((workload["name"], run["name"].removeprefix("x ")), []).append(workload)
+    for (name, truth), found in sorted(by_case.items(), key=lambda case: (case[0][0], float(case[0][1]))):
+        outcomes = Counter(workload["outcome"] for workload in found)
         known = [one for one in found if one["ratio"] is not None]
         covered = sum(_covers(one, float(truth)) for one in known)
         middle = f"{statistics.median(one['ratio'] for one in known):.3f}" if known else ""
         sd = f"{100 * statistics.median(one['sd'] for one in known):.1f} %" if known else ""
-        counts = [str(len(found)), str(verdicts["stop"]), str(verdicts["pass"]), f"{covered} of {len(known)}"]
-        table.add_row(folded(workload, NAME), truth, *counts, middle, sd)
+        counts = [str(len(found)), str(outcomes["regressed"]), str(outcomes["fine"]), f"{covered} of {len(known)}"]
+        table.add_row(folded(name, NAME), truth, *counts, middle, sd)
     return table
 
 
@@ -413,7 +414,7 @@ def _options(arguments: Sequence[str]) -> Options:
     parser.add_argument("--file", type=Path, default=FILE, help="where runs are appended")
     parser.add_argument("--limit", type=float, default=LIMIT, help="seconds of a session")
     parser.add_argument("--python", action="append", default=[], metavar="RELEASE=PATH", help="an interpreter with it")
-    parser.add_argument("--only", default="*", metavar="PATTERN", help="of the cases' names, such as '* x 1.2'")
+    parser.add_argument("--only", default="*", metavar="PATTERN", help="of the cases' names, such as 'x 1.2'")
     parser.add_argument("--workloads", action="append", metavar="PATTERN", help="of the required ones (default: all)")
     given = parser.parse_args(arguments)
     pythons = dict(one.split("=", 1) for one in given.python)

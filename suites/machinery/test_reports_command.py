@@ -81,7 +81,7 @@ def test_the_verdict_on_disk_has_every_change_and_its_findings(folders):
 def test_the_fields_of_the_verdict_on_disk_are_those_that_others_read():
     """Whoever changes them raises VERDICT_SCHEMA."""
     assert (VERDICT_SCHEMA, GateVerdict.__struct_fields__) == (
-        1,
+        2,
         (
             "schema",
             "outcome",
@@ -94,6 +94,7 @@ def test_the_fields_of_the_verdict_on_disk_are_those_that_others_read():
             "changes",
             "streams",
             "speed",
+            "policy",
             "false_alarm_rate",
             "rerun",
         ),
@@ -202,7 +203,7 @@ def test_a_command_line_that_is_not_understood(capsys, arguments, words):
     line = failing(capsys, *arguments)
 
     assert line.startswith(f"error: {words}")
-    assert line.endswith("(accepted: python -m reports gate BASE_RUN CANDIDATE_RUN, python -m reports show RUN)")
+    assert line.endswith(f"(accepted: {commands.ACCEPTED})")
 
 
 def test_help_is_no_mistake(capsys):
@@ -221,7 +222,7 @@ def test_a_registry_of_known_violations_that_is_broken(folders, capsys, monkeypa
 def test_no_error_of_our_own_reads_as_a_stop(folders, capsys, monkeypatch, raised):
     base, folder = folders
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise raised
 
     monkeypatch.setattr(commands, "gate", fail)
@@ -231,7 +232,7 @@ def test_no_error_of_our_own_reads_as_a_stop(folders, capsys, monkeypatch, raise
 
 def test_an_error_of_our_own_says_where(folders, capsys, monkeypatch):
     base, folder = folders
-    monkeypatch.setattr(commands, "gate", lambda *_: 1 / 0)
+    monkeypatch.setattr(commands, "gate", lambda *_, **__: 1 / 0)
 
     assert re.fullmatch(
         r"error: ZeroDivisionError at test_reports_command.py:\d+: division by zero "

@@ -1,0 +1,116 @@
+"""What the paired clock measured, beside the margins and the requirements of a policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from fixtures.pairing.estimate import Estimate, Outcome
+from fixtures.pairing.judging import PAGE_BYTES
+from fixtures.pairing.results import Pairing, Timed
+from fixtures.policy import Speed
+from reports.wording import plural
+
+
+@dataclass(frozen=True)
+class SpeedFinding:
+    """One thing that the clock has to say.
+
+    Attributes:
+        kind: what the policy calls it: "speed.regressed", "speed.optional" and so on.
+        workload: what it is about; None for the whole session.
+        details: lines to show below it.
+    """
+
+    kind: str
+    workload: str | None
+    text: str
+    details: tuple[str, ...] = ()
+
+
+def speed_findings(pairing: Pairing | None, policy: Speed) -> list[SpeedFinding]:
+    """Everything worth a line, the required workloads first.
+
+    Where a guard moved, no time of the session counts: neither a regression nor an all-clear. What cannot be run at all
+    and what is allocated does not hang on the clock.
+    """
+    if pairing is None:
+        return [SpeedFinding("speed.missing", None, "speed was not measured")]
+    findings = [_of_session(pairing)] if pairing.failure or not pairing.workloads else []
+    moved = [guard for guard in pairing.guards if guard.moved]
+    if moved:
+        shown = [f"{guard.name}: {interval(guard.ratio, guard.low, guard.high)}" for guard in moved]
+        text = f"no timing of this session counts, for what cannot have changed moved: {'; '.join(shown)}"
+        findings.append(SpeedFinding("speed.guard", None, text))
+    required = [timed for timed in pairing.workloads if policy.requires(timed.name, timed.required)]
+    optional = [timed for timed in pairing.workloads if timed not in required]
+    if pairing.workloads and not required:
+        findings.append(SpeedFinding("speed.unclear", None, "none of the workloads timed is a required one"))
+    for timed in _slowest_first(required):
+        outcome = outcome_of(timed, policy)
+        if outcome == "broken" or (outcome != "fine" and not moved):
+            kind = "unclear" if outcome == "no evidence" else outcome
+            findings.append(SpeedFinding(f"speed.{kind}", timed.name, in_words(timed, outcome)))
+    for timed in _slowest_first(optional):
+        outcome = outcome_of(timed, policy)
+        if outcome == "broken" or (outcome == "regressed" and not moved):
+            findings.append(SpeedFinding("speed.optional", timed.name, in_words(timed, outcome)))
+    for timed in pairing.workloads:
+        if more := more_allocated(timed, policy.margin_of(timed.name)):
+            findings.append(SpeedFinding("speed.memory", timed.name, more))
+    return findings
+
+
+def outcome_of(timed: Timed, policy: Speed) -> Outcome:
+    """The outcome of one workload beside the policy's margin for it, whatever margin it was measured with."""
+    margin = policy.margin_of(timed.name)
+    if margin == timed.margin or timed.outcome == "broken" or timed.ratio is None:
+        return timed.outcome
+    assert timed.low is not None
+    assert timed.high is not None
+    assert timed.sd is not None
+    outcome = Estimate(timed.ratio, timed.low, timed.high, timed.restarts, timed.sd).outcome(margin)
+    # A regression counts when fresh workers show it again, and they were asked only beside the margin of the session.
+    confirmed = timed.confirmation is not None and timed.confirmation[1] > 1 + margin
+    return "no evidence" if outcome == "regressed" and not confirmed else outcome
+
+
+def in_words(timed: Timed, outcome: Outcome) -> str:
+    """One sentence on a workload, with its ratio and interval."""
+    if outcome == "no evidence" or timed.ratio is None or timed.low is None or timed.high is None:
+        return f"{timed.name}: {'; '.join(timed.notes[:1]) or 'undecided beside the margin of this policy'}"
+    word = {"regressed": "slower", "improved": "faster"}.get(outcome, outcome)
+    return f"{timed.name} is {word}: takes {interval(timed.ratio, timed.low, timed.high)} times as long"
+
+
+def interval(ratio: float, low: float, high: float) -> str:
+    """A ratio with its interval: "1.02 [0.98, 1.06]"."""
+    return f"{ratio:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def summary(pairing: Pairing | None) -> str:
+    """One line on the session."""
+    if pairing is None:
+        return "not measured"
+    of = plural(len(pairing.workloads), "workload")
+    return f"{of} timed in pairs on {pairing.device} in {pairing.seconds:.0f} s"
+
+
+def more_allocated(timed: Timed, margin: float) -> str | None:
+    """What a call allocates more, in words; bytes are counted, so any difference is real."""
+    before, after = (
+        found.allocated_bytes if (found := timed.memory.get(side)) else None for side in ("baseline", "candidate")
+    )
+    if before is None or after is None or after - before <= max(margin * before, PAGE_BYTES):
+        return None
+    return f"{timed.name}: a call allocates {after:_} bytes instead of {before:_}".replace("_", " ")
+
+
+def _of_session(pairing: Pairing) -> SpeedFinding:
+    """A session that a worker's failure ended."""
+    kind = "speed.broken" if pairing.verdict == "stop" else "speed.unclear"
+    return SpeedFinding(kind, None, f"the clock: {pairing.reason}", pairing.failure)
+
+
+def _slowest_first(timed: Iterable[Timed]) -> Sequence[Timed]:
+    return sorted(timed, key=lambda one: -(one.ratio or 0.0))
