@@ -2,7 +2,8 @@
 
 A run folder holds `plan.json` (what was going to be asked), `environment.json` (of whom), `claims.jsonl` (the answers),
 `sketches.npz` (summaries of the draws of core subjects), `digests.json` (same seed, same weights?) and, where a run
-was cut short, `failure.json`; the gate adds `verdict.json` to the candidate's. Each file is written to a temporary name
+was cut short, `failure.json`; the gate adds `timings.json` (of the paired clock) and `verdict.json` to the
+candidate's. Each file is written to a temporary name
 and renamed, so that what has its name is whole. Answers that are in already lie in `claims.jsonl.partial` until the run
 has ended.
 """
@@ -33,9 +34,10 @@ PARTIAL_CLAIMS = "claims.jsonl.partial"
 SKETCHES = "sketches.npz"
 DIGESTS = "digests.json"
 FAILURE = "failure.json"
+TIMINGS = "timings.json"
 VERDICT = "verdict.json"
 UNKNOWN_TORCH = "unknown"
-RUN_FILES = (PLAN, ENVIRONMENT, CLAIMS, PARTIAL_CLAIMS, SKETCHES, DIGESTS, FAILURE, VERDICT)
+RUN_FILES = (PLAN, ENVIRONMENT, CLAIMS, PARTIAL_CLAIMS, SKETCHES, DIGESTS, FAILURE, TIMINGS, VERDICT)
 
 
 class RecordError(Exception):

@@ -51,12 +51,22 @@ REPORTS = """\
 import json, sys
 from pathlib import Path
 assert sys.argv[1] == "gate"
-base, candidate = map(Path, sys.argv[2:])
+base, candidate = map(Path, sys.argv[2:4])
+(candidate / "asked.json").write_text(json.dumps(sys.argv[4:]))
 failure = candidate / "failure.json"
 print("verdict on", base.name.partition("-")[2], "and", candidate.name.partition("-")[2])
 (candidate / "verdict.json").touch()
 if failure.exists():
     sys.exit({"framework": 1, "surroundings": 2}[json.loads(failure.read_bytes())["blames"]])
+"""
+
+
+# In place of the paired clock: writes down what it was told, as its result.
+CLOCK = """\
+import json, sys
+from pathlib import Path
+Path(sys.argv[sys.argv.index("--json") + 1]).write_text(json.dumps(sys.argv[1:]))
+sys.exit(1)
 """
 
 
@@ -80,6 +90,8 @@ def checkout(tmp_path, wheels):
     (root / "pyproject.toml").write_text(PYPROJECT)
     (root / "pytest.py").write_text(SUITE)
     (root / "reports" / "__main__.py").write_text(REPORTS)
+    (root / "fixtures" / "pairing").mkdir(parents=True)
+    (root / "fixtures" / "pairing" / "__main__.py").write_text(CLOCK)
     return root
 
 
@@ -137,6 +149,53 @@ def test_a_second_gate_reuses_what_was_built_and_draws_another_seed(gate, wheels
     assert "building" in first
     assert "building" not in second
     assert first.splitlines()[0] != second.splitlines()[0], "seeds coincide once in 4e9 times"
+
+
+def test_both_sides_are_timed_together_and_the_reports_read_the_times(gate, checkout, wheels):
+    make_wheel(wheels, "2.0")
+    for name in ("policy.toml", "waivers.toml"):
+        (checkout / name).touch()
+
+    code, _ = gate("--policy", "policy.toml", "--waivers", "waivers.toml", "--device", "cuda,cpu")
+
+    assert code == 0, "the clock's own exit status is not the verdict"
+    timings = run_of(checkout, "candidate") / "timings.json"
+    words = json.loads(timings.read_text())
+    given = dict(zip(words[::2], words[1::2], strict=True))
+    assert given["--baseline"] != given["--candidate"]
+    assert all(Path(given[side]).exists() for side in ("--baseline", "--candidate"))
+    assert (given["--tier"], given["--device"], given["--time-limit"]) == ("quick", "cuda", "150")
+    policy, waivers = (str(checkout / name) for name in ("policy.toml", "waivers.toml"))
+    assert given["--policy"] == policy
+    asked = json.loads((run_of(checkout, "candidate") / "asked.json").read_text())
+    assert asked == ["--policy", policy, "--waivers", waivers, "--pairing", str(timings)]
+
+
+def test_without_a_clock_nothing_is_timed(gate, checkout, wheels):
+    make_wheel(wheels, "2.0")
+
+    code, shown = gate("--no-clock")
+
+    assert code == 0
+    assert not (run_of(checkout, "candidate") / "timings.json").exists()
+    assert "--no-clock" in next(line for line in shown.splitlines() if "the same again" in line)
+
+
+def test_a_clock_that_leaves_no_times_is_no_evidence(gate, checkout, wheels):
+    make_wheel(wheels, "2.0")
+    (checkout / "fixtures" / "pairing" / "__main__.py").write_text("import sys; sys.exit(2)")
+
+    code, shown = gate()
+
+    assert code == 2
+    assert shown.splitlines()[-1] == "gate: nothing is decided: the clock did not end"
+
+
+def test_a_candidate_that_crashed_is_not_timed(gate, checkout, wheels):
+    make_wheel(wheels, "2.0", "import os\ndef run(): os.abort()")
+
+    assert gate()[0] == 1
+    assert not (run_of(checkout, "candidate") / "timings.json").exists()
 
 
 def test_violations_are_for_the_reports_to_judge(gate, checkout, wheels):
@@ -224,7 +283,8 @@ def test_a_report_that_breaks_is_no_verdict(gate, checkout, wheels):
 
 
 def test_names_of_files_agree_with_the_records():
-    assert (course.PLAN, course.VERDICT, launching.CLAIMS) == (records.PLAN, records.VERDICT, records.CLAIMS)
+    ours = course.PLAN, course.VERDICT, course.TIMINGS, launching.CLAIMS
+    assert ours == (records.PLAN, records.VERDICT, records.TIMINGS, records.CLAIMS)
 
 
 def test_a_run_folder_stands_for_the_baseline_it_came_from(gate, checkout, wheels, tmp_path):
@@ -303,6 +363,8 @@ def test_an_interrupt_ends_everything_with_2(checkout, wheels):
         (["--timeout", "inf"], "argument --timeout: 'inf' is not a number of seconds above 0"),
         (["--device", "cpu cuda"], "argument --device: 'cpu cuda' is not a list of devices such as cpu,cuda"),
         (["--target", "my-init"], "argument --target: 'my-init' is neither a dotted module name nor a .py file"),
+        (["--policy", "none.toml"], "--policy: none.toml does not exist"),
+        (["--waivers", "none.toml"], "--waivers: none.toml does not exist"),
         (["--target", "no/such.py"], "--target: no/such.py does not exist"),
         (["--baseline", "run", "--seed", "3"], "--seed: the plan of the baseline's run folder settles it already"),
         (["--baseline", "run", "-k", "x"], "-k: the plan of the baseline's run folder settles it already"),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.pairing.command import _side
 from fixtures.pairing.interrupts import Interrupts
 from fixtures.pairing.results import read_pairing
 from suites.machinery.test_processes import is_gone
@@ -74,6 +75,36 @@ def test_the_file_says_what_the_contract_promises(interpreter, tmp_path):
         assert workload["notes"] == ["a call allocates more: 1,572,864 bytes instead of 1,048,576"]
 
 
+def test_a_policy_says_what_is_timed_and_beside_which_margin(interpreter, tmp_path):
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[speed]\nrequired = ["init/b", "train/*"]\n[speed.margins]\n"init/*" = 0.9\n')
+    ended = paired(
+        interpreter("healthy"),
+        interpreter("healthy", 1.5),
+        "--policy",
+        str(policy),
+        "--json",
+        str(tmp_path / "out.json"),
+    )
+    found = {workload.name: workload for workload in read_pairing(tmp_path / "out.json").workloads}
+
+    assert ended.returncode == STOP, ended.stdout + ended.stderr
+    assert {name: (one.margin, one.outcome) for name, one in found.items()} == {
+        "init/b": (0.9, "fine"),
+        "train/a": (0.1, "regressed"),
+    }
+
+
+def test_a_side_finds_its_own_packages_and_those_of_its_path(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "ours")
+    monkeypatch.setenv("PYTHONHOME", "ours")
+
+    alone, helped = _side("baseline", "python", ""), _side("candidate", "python", "theirs")
+
+    assert not {"PYTHONPATH", "PYTHONHOME"} & alone.variables.keys()
+    assert helped.variables["PYTHONPATH"] == "theirs"
+
+
 def test_a_slower_candidate_stops(interpreter):
     ended = paired(interpreter("healthy"), interpreter("healthy", 1.5))
 
@@ -121,7 +152,8 @@ def test_another_python_is_named_when_the_control_moves(interpreter, tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--workloads", "nothing/*"], "--workloads nothing/*: matches none of 3, such as init/a"),
+        (["--workloads", "nothing/*"], "--workloads nothing/*: matches none of 3 workloads, such as init/a"),
+        (["--policy", "none.toml"], "none.toml: cannot be read (No such file or directory)"),
         (["--tier", "huge"], "--tier huge: quick, full, soak are accepted"),
         (["--margin", "0"], "--margin 0: a share such as 0.1 is accepted"),
         (["--margin", "nan"], "--margin nan: a share such as 0.1 is accepted"),
