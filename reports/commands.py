@@ -12,9 +12,20 @@ from rich.console import Group
 from fixtures.known import KnownError, read_known
 from fixtures.pairing.results import PairingError, read_pairing
 from fixtures.policy import DEFAULT_POLICY, PolicyError, read_policy
-from reports.comparison import Incomparable
+from reports.comparison import Incomparable, compare
 from reports.console import CommandError, carry_out, show
-from reports.records import VERDICT, RecordError, read_run, write_record
+from reports.junit import verdict_junit
+from reports.markdown import verdict_markdown
+from reports.records import (
+    JUNIT,
+    MARKDOWN,
+    VERDICT,
+    VERDICT_FILES,
+    RecordError,
+    read_run,
+    write_atomically,
+    write_record,
+)
 from reports.terminal import run_page, unwrapped, verdict_page
 from reports.verdict import gate
 
@@ -32,19 +43,22 @@ def gate_command(
     policy: Annotated[Path | None, typer.Option(metavar="FILE", help="what differs from the default policy")] = None,
     pairing: Annotated[Path | None, typer.Option(metavar="FILE", help="what the paired clock measured")] = None,
 ) -> int:
-    """Compare two runs; write verdict.json into the candidate's folder; exit 0 pass, 1 stop, 2 no evidence or error."""
+    """Compare two runs; write the verdict into the candidate's folder; exit 0 pass, 1 stop, 2 no evidence or error."""
     references = _references()
     _forget_verdict(candidate_run)
     if base_run.is_dir() and candidate_run.is_dir() and base_run.samefile(candidate_run):
         raise CommandError(f"{base_run} and {candidate_run} are the same run; nothing was compared")
+    before, after = read_run(base_run), read_run(candidate_run)
     verdict = gate(
-        read_run(base_run),
-        read_run(candidate_run),
+        before,
+        after,
         policy=read_policy(policy) if policy else None,
         pairing=read_pairing(pairing) if pairing else None,
     )
     path = candidate_run / VERDICT
     try:
+        write_atomically(candidate_run / MARKDOWN, verdict_markdown(verdict).encode())
+        write_atomically(candidate_run / JUNIT, verdict_junit(verdict, compare(before, after)))
         write_record(path, verdict)
     except OSError as error:
         raise CommandError(f"{path}: cannot be written ({error.strerror}); the verdict above was not kept") from None
@@ -85,7 +99,8 @@ def _references() -> dict[str, str]:
 def _forget_verdict(folder: Path) -> None:
     """Remove an earlier verdict: whoever finds one after an error must not take it for this gate's."""
     if folder.is_dir():
-        try:
-            (folder / VERDICT).unlink(missing_ok=True)
-        except OSError as error:
-            raise CommandError(f"{folder / VERDICT}: cannot be replaced ({error.strerror})") from None
+        for name in VERDICT_FILES:
+            try:
+                (folder / name).unlink(missing_ok=True)
+            except OSError as error:
+                raise CommandError(f"{folder / name}: cannot be replaced ({error.strerror})") from None

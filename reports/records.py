@@ -2,8 +2,8 @@
 
 A run folder holds `plan.json` (what was going to be asked), `environment.json` (of whom), `claims.jsonl` (the answers),
 `sketches.npz` (summaries of the draws of core subjects), `digests.json` (same seed, same weights?) and, where a run
-was cut short, `failure.json`; the gate adds `timings.json` (of the paired clock) and `verdict.json` to the
-candidate's. Each file is written to a temporary name
+was cut short, `failure.json`; the gate adds `timings.json` (of the paired clock) and its verdict, as `verdict.json`,
+`verdict.md` (for a pull request) and `junit.xml` (for CI), to the candidate's. Each file is written to a temporary name
 and renamed, so that what has its name is whole. Answers that are in already lie in `claims.jsonl.partial` until the run
 has ended.
 """
@@ -36,8 +36,12 @@ DIGESTS = "digests.json"
 FAILURE = "failure.json"
 TIMINGS = "timings.json"
 VERDICT = "verdict.json"
+MARKDOWN = "verdict.md"
+JUNIT = "junit.xml"
+VERDICT_FILES = (VERDICT, MARKDOWN, JUNIT)
+"""What a gate writes about its verdict, into the candidate's folder; verdict.json last, so that where it is all are."""
 UNKNOWN_TORCH = "unknown"
-RUN_FILES = (PLAN, ENVIRONMENT, CLAIMS, PARTIAL_CLAIMS, SKETCHES, DIGESTS, FAILURE, TIMINGS, VERDICT)
+RUN_FILES = (PLAN, ENVIRONMENT, CLAIMS, PARTIAL_CLAIMS, SKETCHES, DIGESTS, FAILURE, TIMINGS, *VERDICT_FILES)
 
 
 class RecordError(Exception):

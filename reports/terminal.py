@@ -15,11 +15,13 @@ from rich.text import Text
 
 from fixtures.claims import Claim
 from fixtures.judgement import FALSE_ALARM_PER_CLAIM, false_alarm_rate
+from fixtures.pairing.results import Pairing
+from fixtures.policy import Speed
 from reports import comparison
 from reports.comparison import Change, ClaimChange, compare, grouped
 from reports.reasons import Outcome, Reason
 from reports.records import UNKNOWN_TORCH, Environment, Run
-from reports.speed import summary
+from reports.speed import in_words, outcome_of, summary
 from reports.verdict import FamilyCount, GateVerdict, Streams, family_counts, statistical, undecided
 from reports.wording import first_few, measured, p_value, plural, printable, size
 
@@ -89,10 +91,10 @@ def verdict_page(verdict: GateVerdict, references: Mapping[str, str]) -> Rendera
         *(_claim_table(verdict.counts) if verdict.baseline.claims and verdict.candidate.claims else ()),
         *_listed(verdict.changes, GATE_TITLES, references),
         *_undecided(verdict.changes),
+        *_speed(verdict.speed, verdict.policy.speed),
         *section(
             "Beside the claims",
             item(_streams(verdict.streams)),
-            item(text(f"speed: {summary(verdict.speed)}")),
             _false_alarms(verdict.baseline.statistical + verdict.candidate.statistical, verdict.false_alarm_rate),
         ),
     )
@@ -289,6 +291,21 @@ def _undecided(changes: Iterable[ClaimChange]) -> Iterator[RenderableType]:
         lines = [item(text(f"{plural(count, 'claim')}: {note}")) for note, count in notes.most_common(MOST_NOTES)]
         title = f"No evidence: {plural(notes.total(), 'claim')}"
         yield from section(title, *lines, *left_out(len(notes) - MOST_NOTES))
+
+
+def _speed(pairing: Pairing | None, policy: Speed) -> Iterator[RenderableType]:
+    """The workloads that are not fine, and how far the fine ones may be off."""
+    timed = pairing.workloads if pairing else ()
+    fine = [one for one in timed if outcome_of(one, policy) == "fine" and one.low is not None and one.high is not None]
+    lines = []
+    if fine:
+        low, high = min(one.low for one in fine if one.low), max(one.high for one in fine if one.high)
+        lines.append(item(text(f"{plural(len(fine), 'workload')} fine: all intervals within {low:.2f} to {high:.2f}")))
+    for one in sorted(timed, key=lambda one: -(one.ratio or 0.0)):
+        if one not in fine:
+            optional = "" if policy.requires(one.name, one.required) else " (not required)"
+            lines.append(item(text(in_words(one, outcome_of(one, policy)), optional)))
+    yield from section(f"Speed: {summary(pairing)}", *lines)
 
 
 def _streams(streams: Streams) -> Text:

@@ -28,6 +28,7 @@ from suites.machinery.making_runs import (
     undecided,
     violated,
 )
+from suites.machinery.making_times import pairing, regressed, timed, unclear
 
 WIDTHS = pytest.mark.parametrize("width", [60, 100, 200])
 
@@ -125,6 +126,21 @@ def test_dtypes_on_which_every_claim_holds_share_a_line():
     assert "weights.marginal\n  all types     3           3           0      0           0\n" in text
 
 
+@WIDTHS
+def test_times_are_told_where_they_are_not_fine(width):
+    times = pairing(timed(), timed("init/b", 1.01), regressed(), unclear(required=False))
+    verdict = gate(run(claim()), run(claim(), torch="2.14.1+cpu"), pairing=times)
+
+    assert flowing(printed(verdict_page(verdict, {}), width)).endswith(
+        "Speed: 4 workloads timed in pairs on cpu in 140 s "
+        "- 2 workloads fine: all intervals within 0.98 to 1.03 "
+        "- init/slow is slower: takes 6.00 [5.88, 6.12] times as long "
+        "- init/noisy: sd 9.0 % from restart to restart; 40 restarts would decide (not required) "
+        "Beside the claims - fixed-seed streams: not recorded on both sides "
+        "- false alarm: with chance 4.0e-12 at most (2 statistical claims, 2.0e-12 each)"
+    )
+
+
 def test_a_candidate_that_never_ran_is_named_by_its_folder_and_counts_nothing():
     never_ran = run(failure=failure(stage="install"), plan=None, environment=None, label="candidate-2.15")
     text = page(run(claim()), never_ran)
@@ -180,7 +196,7 @@ def test_a_pass_says_what_was_not_measured_and_how_sure_it_is():
 
     assert text.startswith(" PASS ")
     assert "fixed-seed streams: the same for 1 subject\n" in text
-    assert "speed: not measured\n" in text
+    assert "Speed: not measured\n" in text
     assert "false alarm: with chance 4.0e-12 at most (2 statistical claims, 2.0e-12 each)\n" in text
 
 
