@@ -45,6 +45,7 @@ class Actor:
     def __init__(self, machine, side, role, restart):
         self.machine, self.side, self.role, self.restart = machine, side, role, restart
         self.facts = {"torch": "9.9.9", "python": "3.99.0"}
+        self.noise = {}
 
     def __enter__(self):
         self.machine.running += 1
@@ -56,15 +57,18 @@ class Actor:
     def greet(self):
         self.machine.now += START_SECONDS / 3
 
-    def ask(self, _question, workload):
+    def ask(self, question, workload=None):
+        if question == "release":
+            return {}
         if (self.role, workload) in self.machine.unable:
             raise Unable(self.side, "RuntimeError: no such thing")
         if self.machine.dies == (self.role, workload):
             raise WorkerFailed(self.side, "died", ("its last words",))
         of_role = {CANDIDATE: self.machine.ratios, REPEAT: self.machine.repeats}.get(self.role, {})
         ratios = of_role.get(workload, [1.0])
-        noise = self.machine.random.gauss(0, self.machine.sd.get(workload, NOISE) / math.sqrt(1.5))
-        self.seconds = 0.01 * ratios[min(self.restart, len(ratios) - 1)] * math.exp(noise)
+        if workload not in self.noise:
+            self.noise[workload] = self.machine.random.gauss(0, self.machine.sd.get(workload, NOISE) / math.sqrt(1.5))
+        self.seconds = 0.01 * ratios[min(self.restart, len(ratios) - 1)] * math.exp(self.noise[workload])
         return {}
 
     def calls_in(self, seconds):
@@ -74,7 +78,7 @@ class Actor:
         self.machine.now += calls * slices * self.seconds
         return [calls * self.seconds] * slices
 
-    def bytes_of(self, question):
+    def bytes_of(self, question, workload=None):
         return 1 << 20
 
 

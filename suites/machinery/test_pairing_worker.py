@@ -1,8 +1,10 @@
 """The worker itself, in the torch at hand: what it prints, counts and repeats."""
 
 import os
+import signal
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,12 +17,27 @@ SOON = "init/kaiming_normal_/64x64/float32"
 THERE = sys.platform == "linux"
 
 
+SLOWED = Side("baseline", (sys.executable,), os.environ | {"KAIMING_GATE_SLOW_DOWN": "0.2"})
+
+
 @pytest.fixture(scope="module")
-def worker():
-    side = Side("baseline", (sys.executable,), os.environ | {"KAIMING_GATE_SLOW_DOWN": "0.2"})
-    with Worker(side, "cpu") as started:
-        started.greet()
-        yield started
+def started():
+    with Worker(SLOWED, "cpu") as worker:
+        worker.greet()
+        yield worker
+
+
+@pytest.fixture
+def worker(started):
+    """With nothing prepared."""
+    yield started
+    started.ask("release")
+
+
+def instances_of(worker):
+    """Processes that it has forked."""
+    pid = worker._process.pid
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_it_says_who_it_is(worker):
@@ -46,11 +63,10 @@ def test_it_times_counts_and_measures(worker):
 
 
 def test_what_is_allocated_is_counted_exactly(worker):
-    worker.ask("prepare", workload="construct/tutorial")
     # 784-256-128-10, float32; the first release that pads or copies shows here.
     parameters = 784 * 256 + 256 + 256 * 128 + 128 + 128 * 10 + 10
 
-    assert {worker.bytes_of("allocate") for _ in range(3)} == {4 * parameters}
+    assert {worker.bytes_of("allocate", workload="construct/tutorial") for _ in range(3)} == {4 * parameters}
 
 
 def test_an_unknown_workload_is_an_answer(worker):
@@ -64,6 +80,30 @@ def test_a_planted_slow_down_is_real_or_refused(worker):
         worker.block(3, 1)
 
     assert worker.block(5, 1)
+
+
+@pytest.mark.skipif(not THERE, reason="instances are forked on Linux alone")
+def test_each_instance_is_a_process_of_its_own_until_it_is_released(worker):
+    seen = set()
+    for _ in range(2):
+        worker.ask("prepare", workload=SOON)
+        seen.update(instances_of(worker))
+        worker.ask("release")
+
+    assert len(seen) == 2
+    assert worker.workloads(), "the worker itself is there"
+    assert instances_of(worker) == []
+
+
+@pytest.mark.skipif(not THERE, reason="instances are forked on Linux alone")
+def test_a_worker_ends_as_its_instance_does():
+    with Worker(SLOWED, "cpu") as worker:
+        worker.greet()
+        worker.ask("prepare", workload=SOON)
+        (instance,) = instances_of(worker)
+        os.kill(instance, signal.SIGSEGV)
+        with pytest.raises(WorkerFailed, match=r"died \(signal 11\)"):
+            worker.block(5, 1)
 
 
 def test_what_is_printed_does_not_get_into_the_answers(tmp_path):
