@@ -150,7 +150,8 @@ class Findings:
             seed=self.seed("screen"),
         )
         if claim.verdict is Verdict.VIOLATED:
-            covering = (entry.id for entry in self.known if entry.covers(claim, self.torch_version))
+            fields, torch_version = claim.subject.fields, self.torch_version
+            covering = (entry.id for entry in self.known if entry.covers(claim.family, fields, torch_version))
             claim = replace(claim, known=next(covering, None))
         self.claims.append(claim)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.known import KnownError, read_known
+from fixtures.known import NAME, WITNESSES, WORKLOAD, KnownError, read_known
 from suites.conftest import KNOWN_VIOLATIONS
-from suites.machinery.making_runs import violated
+from suites.machinery.making_runs import subject, violated
 
 ENTRY = """\
 [[known]]
@@ -45,18 +45,32 @@ def written(tmp_path):
 )
 def test_an_entry_covers_its_claims_subjects_and_releases(written, family, dtype, torch_version, covered):
     (entry,) = read_known(written(ENTRY))
+    claim = violated(family, dtype)
 
-    assert entry.covers(violated(family, dtype), torch_version) is covered
+    assert entry.covers(claim.family, claim.subject.fields, torch_version) is covered
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("[[known]", "known.toml: Expected"),
-        (ENTRY.replace("effect", "efect"), "unknown field `efect`"),
+        ("[[known]", "known.toml: not valid TOML (Expected"),
+        ("a = " + "[" * 10_000, "known.toml: not valid TOML ("),
+        ("known = 3", "known.toml: known: tables headed [[known]] are accepted"),
+        ("known = [3]", "known.toml: known: tables headed [[known]] are accepted"),
+        (ENTRY.replace("[[known]]", "[[knwon]]"), "known.toml: unknown key 'knwon'; did you mean 'known'?"),
+        (ENTRY.replace("effect", "efect"), "known.toml: half-normal: unknown key 'efect'; did you mean 'effect'?"),
+        (ENTRY.replace("effect", "x"), "half-normal: unknown key 'x'; accepted: claims, effect, id, reason, ref"),
+        (ENTRY + 'owner = "me"', "half-normal: unknown key 'owner'; accepted: claims, effect, id, reason, ref"),
+        (ENTRY.replace('effect = "std 0.7 % low"', ""), "half-normal: effect is missing"),
+        (ENTRY.replace("std 0.7 % low", ""), "half-normal: effect is empty"),
+        (ENTRY.replace(">=2.2,<2.12", ""), "half-normal: releases is empty"),
+        (ENTRY.replace("half-normal", ""), "known.toml: known 1: id is empty"),
+        (ENTRY.replace('"half-normal"', "7"), "known.toml: known 1: Expected `str`, got `int` - at `$.id`"),
+        (ENTRY.replace('"weights.marginal.scale", "weights.marginal.tail*"', ""), "half-normal: claims is empty"),
         (ENTRY.replace('"weights.marginal.scale", "weights.marginal.tail*"', "7"), "Expected `str`, got `int`"),
         (ENTRY.replace(">=2.2", "since 2.2"), "known.toml: half-normal: releases: Invalid specifier: 'since 2.2"),
-        (ENTRY.replace("device = ", "devise = "), "known.toml: half-normal: subject: no field 'devise'"),
+        (ENTRY.replace("device = ", "devise = "), "half-normal: subject: unknown key 'devise'; did you mean 'device'?"),
+        (ENTRY + 'tiers = ["quik"]', "half-normal: Invalid enum value 'quik' - at `$.tiers[0]`"),
         (ENTRY + ENTRY, "known.toml: half-normal stands twice"),
     ],
 )
@@ -66,6 +80,74 @@ def test_a_file_that_cannot_be_used_is_one_line(written, text, says):
 
     assert says in str(error.value)
     assert "\n" not in str(error.value)
+
+
+SUITES = '"weights.*", "propagation.*", "training.*", "drift.*", "speed.*"'
+
+
+@pytest.mark.parametrize("claims", ['"*"', '"?*"', '"[a-z]*"', '"*.*"', SUITES])
+@pytest.mark.parametrize(
+    ("subject", "where"),
+    [
+        ("{}", ""),
+        ('{ initializer = ["*"] }', ""),
+        ('{ dtype = ["float*", "bfloat16"] }', ""),
+        ('{ dtype = ["?float*", "float*"], mode = ["fan_*"] }', ""),
+        ('{ device = ["cpu"] }', " on its devices"),
+        ('{ device = ["cpu"], shape = ["*"] }', " on its devices"),
+    ],
+)
+def test_an_entry_that_would_match_everything_is_refused(written, claims, subject, where):
+    text = ENTRY.replace('"weights.marginal.scale", "weights.marginal.tail*"', claims)
+    text = text.replace('{ dtype = ["bfloat16", "float16"], device = ["cpu"] }', subject)
+
+    with pytest.raises(KnownError, match=f"half-normal: would match everything{where}; name the claims"):
+        read_known(written(text))
+
+
+@pytest.mark.parametrize(
+    ("claims", "subject"),
+    [
+        ("weights.*", "{}"),
+        ("*", '{ dtype = ["bfloat16"] }'),
+        ("*", '{ initializer = ["kaiming_*"], device = ["*"] }'),
+        ("*", '{ workload = ["init/*"] }'),
+        ("*.scale", "{}"),
+    ],
+)
+def test_an_entry_that_leaves_something_out_is_accepted(written, claims, subject):
+    text = ENTRY.replace('"weights.marginal.scale", "weights.marginal.tail*"', f'"{claims}"')
+
+    assert read_known(written(text.replace('{ dtype = ["bfloat16", "float16"], device = ["cpu"] }', subject)))
+
+
+def test_fields_that_may_be_named_are_those_that_findings_have():
+    assert set(WITNESSES) == {*violated().subject.fields, WORKLOAD, NAME}
+
+
+def test_what_an_entry_does_not_name_and_a_finding_does_not_have(written):
+    (entry,) = read_known(written(ENTRY.replace("weights.marginal.scale", "speed.*")))
+
+    assert not entry.covers("speed.regressed", {"workload": "init/x"}, "2.6.0")
+    assert not entry.covers("speed.regressed", {}, "2.6.0")
+    assert entry.covers("speed.regressed", {"dtype": "float16", "device": "cpu", "workload": "init/x"}, "2.6.0")
+
+
+@pytest.mark.parametrize("torch_version", ["unknown", "vendor build 7"])
+def test_no_range_holds_a_version_that_cannot_be_ordered(written, torch_version):
+    (entry,) = read_known(written(ENTRY))
+
+    assert not entry.covers("weights.marginal.scale", violated(dtype="bfloat16").subject.fields, torch_version)
+
+
+@pytest.mark.parametrize(("shape", "words"), [((256, 128), "256x128"), ((), "any"), ((64, 3, 7, 7), "64x3x7x7")])
+def test_a_shape_is_matched_as_it_is_written_in_names(written, shape, words):
+    (entry,) = read_known(written(ENTRY.replace("{ dtype", f'{{ shape = ["{words}"], dtype')))
+    about = subject("bfloat16", shape=shape)
+
+    assert entry.covers("weights.marginal.scale", about.fields, "2.6.0")
+    assert words in about.key
+    assert not entry.covers("weights.marginal.scale", subject("bfloat16", shape=(7, 7)).fields, "2.6.0")
 
 
 def test_a_missing_file_is_one_line(tmp_path):
