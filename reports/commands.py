@@ -15,6 +15,7 @@ from fixtures.policy import DEFAULT_POLICY, PolicyError, read_policy
 from reports.comparison import Incomparable, compare
 from reports.console import CommandError, carry_out, show
 from reports.junit import verdict_junit
+from reports.keeping_commands import accept_command
 from reports.markdown import verdict_markdown
 from reports.records import (
     JUNIT,
@@ -31,7 +32,9 @@ from reports.verdict import gate
 
 KNOWN_VIOLATIONS = Path(__file__).parent.parent / "suites" / "known_violations.toml"
 
-ACCEPTED = "python -m reports gate BASE_RUN CANDIDATE_RUN, python -m reports show RUN, python -m reports policy"
+ACCEPTED = "python -m reports " + ", ".join(
+    ("gate BASE_RUN CANDIDATE_RUN", "show RUN", "policy", "accept RUN --as NAME", "merge RUN RUN --into FOLDER")
+)
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -83,6 +86,9 @@ def policy_command() -> int:
     """Print the default policy: what a policy of one's own may change."""
     show(Group(*map(unwrapped, DEFAULT_POLICY.read_text(encoding="utf-8").splitlines())))
     return 0
+
+
+app.command("accept")(accept_command)
 
 
 def run(arguments: Sequence[str]) -> int:

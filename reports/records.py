@@ -5,7 +5,7 @@ A run folder holds `plan.json` (what was going to be asked), `environment.json` 
 was cut short, `failure.json`; the gate adds `timings.json` (of the paired clock) and its verdict, as `verdict.json`,
 `verdict.md` (for a pull request) and `junit.xml` (for CI), to the candidate's. Each file is written to a temporary name
 and renamed, so that what has its name is whole. Answers that are in already lie in `claims.jsonl.partial` until the run
-has ended.
+has ended. In an accepted run (accepting.py) some files are packed, and are read as if they were not.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from fixtures.claims import SCHEMA, Claim, Verdict, claim_id
 from fixtures.judgement import CONFIRM
+from fixtures.packing import read_stored, stored
 from fixtures.subjects import Subject
 
 PLAN = "plan.json"
@@ -240,13 +241,16 @@ def _decode(content: bytes, kind: Any, place: str) -> Any:
 
 
 def _read_bytes(path: Path) -> bytes:
+    file = stored(path) or path
     try:
         # Opening a named pipe or a device could wait, or read, for ever.
-        if path.exists() and not path.is_file():
-            raise RecordError(f"{path}: not a file")
-        return path.read_bytes()
+        if file.exists() and not file.is_file():
+            raise RecordError(f"{file}: not a file")
+        return read_stored(path)
     except OSError as error:
-        raise RecordError(f"{path}: cannot be read ({error.strerror})") from None
+        raise RecordError(f"{file}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise RecordError(f"{file}: {error}") from None
 
 
 def read_record(path: Path, kind: type[Record]) -> Record:
@@ -349,12 +353,12 @@ def read_run(folder: Path, *, unfinished: bool = False) -> Run:
     """
     if not folder.is_dir():
         raise RecordError(f"{folder}: no such run folder")
-    failure = read_record(folder / FAILURE, Failure) if (folder / FAILURE).exists() else None
-    ended = (folder / CLAIMS).exists()
-    partial = failure is not None or (unfinished and not ended and (folder / PLAN).exists())
+    failure = read_record(folder / FAILURE, Failure) if stored(folder / FAILURE) else None
+    ended = bool(stored(folder / CLAIMS))
+    partial = failure is not None or (unfinished and not ended and bool(stored(folder / PLAN)))
 
     def due(name: str) -> bool:
-        return not partial or (folder / name).exists()
+        return not partial or bool(stored(folder / name))
 
     plan = read_plan(folder / PLAN) if due(PLAN) else None
     environment = read_record(folder / ENVIRONMENT, Environment) if due(ENVIRONMENT) else None
@@ -362,7 +366,7 @@ def read_run(folder: Path, *, unfinished: bool = False) -> Run:
         claims = read_claims(folder / CLAIMS)
     elif not partial:
         raise RecordError(f"{folder}: the run did not end (no {CLAIMS}); `python -m reports show` prints what there is")
-    elif (folder / PARTIAL_CLAIMS).exists():
+    elif stored(folder / PARTIAL_CLAIMS):
         claims = read_claims(folder / PARTIAL_CLAIMS, half_written=True)
     else:
         claims = {}
@@ -373,8 +377,8 @@ def read_run(folder: Path, *, unfinished: bool = False) -> Run:
         plan=plan,
         environment=environment,
         claims=claims,
-        digests=read_digests(folder / DIGESTS) if (folder / DIGESTS).exists() else {},
-        sketches=read_sketches(folder / SKETCHES) if (folder / SKETCHES).exists() else {},
+        digests=read_digests(folder / DIGESTS) if stored(folder / DIGESTS) else {},
+        sketches=read_sketches(folder / SKETCHES) if stored(folder / SKETCHES) else {},
         failure=failure,
         ended=ended,
     )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from fixtures.environments.project import Project
 from fixtures.gate import course, launching
 from fixtures.gate.options import OptionError, parse_options
+from fixtures.packing import pack, packed
 from reports import records
 from suites.machinery.making_wheels import make_wheel
 
@@ -300,6 +302,34 @@ def test_a_run_folder_stands_for_the_baseline_it_came_from(gate, checkout, wheel
     assert json.loads((candidate / "told.json").read_text())[-len(questions) :] == questions
 
 
+def test_an_accepted_run_stands_for_the_baseline_it_came_from(gate, checkout, wheels, tmp_path):
+    make_wheel(wheels, "2.0")
+    gate("--seed", "7")
+    run = run_of(checkout, "baseline")
+    kept = checkout / "reports" / "accepted" / "1.0"
+    kept.mkdir(parents=True)
+    packed(kept / "plan.json").write_bytes(pack((run / "plan.json").read_bytes()))
+    shutil.rmtree(checkout / "reports" / "runs")
+
+    # From wherever it is called: what was accepted belongs to the checkout.
+    code = course.main(["--baseline", "accepted:1.0"], root=checkout, beside=tmp_path)
+
+    assert code == 0
+    (candidate,) = (checkout / "reports" / "runs").iterdir()
+    questions = ["--target", "torch.nn.init", "-k", "scale", "--plan", str(kept / "plan.json")]
+    assert json.loads((candidate / "told.json").read_text())[-len(questions) :] == questions
+
+
+def test_a_gate_against_an_accepted_run_is_repeated_by_its_name(checkout):
+    (checkout / "reports" / "accepted" / "1.0").mkdir(parents=True)
+    (checkout / "reports" / "accepted" / "1.0" / "plan.json").write_text("{}")
+    project = Project.read(checkout / "pyproject.toml")
+
+    options = parse_options(["--baseline", "accepted:1.0"], project, checkout)
+
+    assert options.command == "nox -s gate -- --baseline accepted:1.0 --candidate 2.0 --timeout 86400"
+
+
 @pytest.mark.parametrize(
     ("file", "content", "reason"),
     [
@@ -366,6 +396,10 @@ def test_an_interrupt_ends_everything_with_2(checkout, wheels):
         (["--policy", "none.toml"], "--policy: none.toml does not exist"),
         (["--waivers", "none.toml"], "--waivers: none.toml does not exist"),
         (["--target", "no/such.py"], "--target: no/such.py does not exist"),
+        (
+            ["--baseline", "accepted:old"],
+            "--baseline: 'accepted:old' was not accepted (python -m reports accept RUN --as",
+        ),
         (["--baseline", "run", "--seed", "3"], "--seed: the plan of the baseline's run folder settles it already"),
         (["--baseline", "run", "-k", "x"], "-k: the plan of the baseline's run folder settles it already"),
     ],

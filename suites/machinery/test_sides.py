@@ -56,7 +56,7 @@ def test_a_run_folder_is_a_baseline_only(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "plan.json").write_text("{}")
 
-    assert parse_baseline("run", tmp_path) == RunFolder(tmp_path / "run")
+    assert parse_baseline("run", tmp_path, tmp_path) == RunFolder(tmp_path / "run")
     with pytest.raises(SideError, match="is a folder"):
         parse_candidate("./run", tmp_path)
 
@@ -103,7 +103,22 @@ def test_a_url_may_change_its_content_and_is_not_pinned(tmp_path):
 def test_a_folder_that_happens_to_be_called_torch_changes_nothing(tmp_path):
     (tmp_path / "torch").mkdir()
 
-    assert parse_baseline("torch", tmp_path).requirement == "torch"
+    assert parse_baseline("torch", tmp_path, tmp_path).requirement == "torch"
+
+
+def test_an_accepted_run_is_found_in_the_checkout_by_its_name(tmp_path):
+    for name in ("old", "older", ".half-written.123"):
+        (tmp_path / "reports" / "accepted" / name).mkdir(parents=True)
+        (tmp_path / "reports" / "accepted" / name / "plan.json.xz").touch()
+    (tmp_path / "reports" / "accepted" / "no-run").mkdir()
+
+    found = parse_baseline("accepted:old", tmp_path / "elsewhere", tmp_path)
+
+    assert found == RunFolder(tmp_path / "reports" / "accepted" / "old", "old")
+    assert found.text == "accepted:old"
+    for name in ("no-run", ".half-written.123", "", "..", "old/../older", f"{tmp_path}"):
+        with pytest.raises(SideError, match=r"was not accepted \(those that were: old, older\); accepted: a version"):
+            parse_baseline(f"accepted:{name}", tmp_path, tmp_path)
 
 
 def test_credentials_go_to_pip_and_nowhere_else(tmp_path):
@@ -120,4 +135,4 @@ def test_credentials_go_to_pip_and_nowhere_else(tmp_path):
 
 def test_a_folder_without_a_plan_is_no_run(tmp_path):
     with pytest.raises(SideError, match=r"without the plan\.json of a run"):
-        parse_baseline(f".{os.sep}", tmp_path)
+        parse_baseline(f".{os.sep}", tmp_path, tmp_path)

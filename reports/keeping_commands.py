@@ -1,0 +1,34 @@
+"""Commands that make run folders out of run folders: one to gate against again and again, one out of several."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reports.accepting import Unacceptable, accept
+from reports.console import CommandError, show
+from reports.records import read_run
+from reports.terminal import unwrapped
+from reports.wording import plural
+
+ACCEPTED_RUNS = Path(__file__).parent / "accepted"
+
+
+def accept_command(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="run folder of a run that ended as planned")],
+    name: Annotated[str, typer.Option("--as", metavar="NAME", help="what it is gated against as: accepted:NAME")],
+    replace: Annotated[bool, typer.Option("--replace", help="replace what was accepted under that name")] = False,
+) -> int:
+    """Keep a run as a baseline in reports/accepted, to be committed: nox -s gate -- --baseline accepted:NAME."""
+    try:
+        accepted = accept(read_run(run), name, ACCEPTED_RUNS, replace=replace)
+    except Unacceptable as error:
+        raise CommandError(str(error)) from None
+    except OSError as error:
+        raise CommandError(f"{ACCEPTED_RUNS / name}: cannot be written ({error.strerror})") from None
+    violated = f", {accepted.violated} of them violated" if accepted.violated else ""
+    show(unwrapped(f"accepted as {name}: {plural(accepted.claims, 'claim')}{violated}; {accepted.bytes:,} bytes"))
+    show(unwrapped(f"commit {accepted.folder}, then: nox -s gate -- --baseline accepted:{name} --candidate ..."))
+    return 0
