@@ -15,7 +15,7 @@ from fixtures.policy import DEFAULT_POLICY, PolicyError, read_policy
 from reports.comparison import Incomparable, compare
 from reports.console import CommandError, carry_out, show
 from reports.junit import verdict_junit
-from reports.keeping_commands import accept_command
+from reports.keeping_commands import accept_command, merge_command
 from reports.markdown import verdict_markdown
 from reports.records import (
     JUNIT,
@@ -89,6 +89,7 @@ def policy_command() -> int:
 
 
 app.command("accept")(accept_command)
+app.command("merge")(merge_command)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -9,6 +9,7 @@ import typer
 
 from reports.accepting import Unacceptable, accept
 from reports.console import CommandError, show
+from reports.merging import Unmergeable, merge, write_run
 from reports.records import read_run
 from reports.terminal import unwrapped
 from reports.wording import plural
@@ -31,4 +32,25 @@ def accept_command(
     violated = f", {accepted.violated} of them violated" if accepted.violated else ""
     show(unwrapped(f"accepted as {name}: {plural(accepted.claims, 'claim')}{violated}; {accepted.bytes:,} bytes"))
     show(unwrapped(f"commit {accepted.folder}, then: nox -s gate -- --baseline accepted:{name} --candidate ..."))
+    return 0
+
+
+def merge_command(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="run folders of one torch, seed and tier")],
+    into: Annotated[Path, typer.Option("--into", metavar="FOLDER", help="run folder to make; it must not exist")],
+) -> int:
+    """Join runs that asked different questions, or on different devices, into one run that can be gated."""
+    for folder in runs:
+        if sum(folder.absolute() == other.absolute() for other in runs) > 1:
+            raise CommandError(f"{folder} is named twice")
+    if into.exists():
+        raise CommandError(f"--into {into}: exists already")
+    try:
+        joined = merge([read_run(folder) for folder in runs], into)
+        write_run(joined)
+    except Unmergeable as error:
+        raise CommandError(str(error)) from None
+    except OSError as error:
+        raise CommandError(f"--into {into}: cannot be written ({error.strerror})") from None
+    show(unwrapped(f"{plural(len(runs), 'run')} merged into {into}: {plural(len(joined.claims), 'claim')}"))
     return 0
