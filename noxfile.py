@@ -31,6 +31,10 @@ from fixtures.gate.options import TIMEOUT_SECONDS  # noqa: E402
 ENVIRONMENTS = course.environments_of(ROOT)
 PROJECT = ENVIRONMENTS.project
 
+SCHEMA_OF_WORKFLOWS = ("--builtin-schema", "vendor.github-workflows")
+AUDIT_OF_WORKFLOWS = ("--offline", "--quiet")
+"""Both ask no network: schema and audits come with the tools."""
+
 nox.options.sessions = ["lint", "types", "tests"]
 
 
@@ -106,10 +110,14 @@ def report(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def lint(session: nox.Session) -> None:
-    """Check style and format with ruff."""
+    """Check style and format with ruff, and the workflows against their schema and for holes."""
+    workflows = sorted(map(str, (ROOT / ".github" / "workflows").iterdir()))
     with _held(session, "lint") as environment:
         _run(session, environment, "ruff", "check")
         _run(session, environment, "ruff", "format", "--check")
+        _run(session, environment, "check_jsonschema", *SCHEMA_OF_WORKFLOWS, *workflows)
+        # The one tool that is no Python module.
+        session.run(str(Path(environment.python).with_name("zizmor")), *AUDIT_OF_WORKFLOWS, *workflows, external=True)
 
 
 @nox.session(venv_backend="none")
