@@ -1,11 +1,12 @@
 """Run folders on disk: what is in them, how they are written and how they are read back.
 
 A run folder holds `plan.json` (what was going to be asked), `environment.json` (of whom), `claims.jsonl` (the answers),
-`sketches.npz` (summaries of the draws of core subjects), `digests.json` (same seed, same weights?) and, where a run
-was cut short, `failure.json`; the gate adds `timings.json` (of the paired clock) and its verdict, as `verdict.json`,
-`verdict.md` (for a pull request) and `junit.xml` (for CI), to the candidate's. Each file is written to a temporary name
-and renamed, so that what has its name is whole. Answers that are in already lie in `claims.jsonl.partial` until the run
-has ended. In an accepted run (accepting.py) some files are packed, and are read as if they were not.
+`sketches.npz` (summaries of the draws of core subjects), `digests.json` (same seed, same weights?), `interface.json`
+(how torch.nn.init is called, and how it answers) and, where a run was cut short, `failure.json`; the gate adds
+`timings.json` (of the paired clock) and its verdict, as `verdict.json`, `verdict.md` (for a pull request) and
+`junit.xml` (for CI), to the candidate's. Each file is written to a temporary name and renamed, so that what has its
+name is whole. Answers that are in already lie in `claims.jsonl.partial` until the run has ended. In an accepted run
+(accepting.py) some files are packed, and are read as if they were not.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fixtures.claims import SCHEMA, Claim, Verdict, claim_id
+from fixtures.interface import Interface
 from fixtures.judgement import CONFIRM
 from fixtures.packing import read_stored, stored
 from fixtures.subjects import Subject
@@ -34,6 +36,7 @@ CLAIMS = "claims.jsonl"
 PARTIAL_CLAIMS = "claims.jsonl.partial"
 SKETCHES = "sketches.npz"
 DIGESTS = "digests.json"
+INTERFACE = "interface.json"
 FAILURE = "failure.json"
 TIMINGS = "timings.json"
 VERDICT = "verdict.json"
@@ -42,7 +45,7 @@ JUNIT = "junit.xml"
 VERDICT_FILES = (VERDICT, MARKDOWN, JUNIT)
 """What a gate writes about its verdict, into the candidate's folder; verdict.json last, so that where it is all are."""
 UNKNOWN_TORCH = "unknown"
-RUN_FILES = (PLAN, ENVIRONMENT, CLAIMS, PARTIAL_CLAIMS, SKETCHES, DIGESTS, FAILURE, TIMINGS, *VERDICT_FILES)
+RUN_FILES = (PLAN, ENVIRONMENT, CLAIMS, PARTIAL_CLAIMS, SKETCHES, DIGESTS, INTERFACE, FAILURE, TIMINGS, *VERDICT_FILES)
 
 
 class RecordError(Exception):
@@ -139,6 +142,7 @@ class Run:
     claims: dict[str, Claim]
     digests: dict[str, str] = field(default_factory=dict)
     sketches: dict[str, npt.NDArray[Any]] = field(default_factory=dict, compare=False, repr=False)
+    interface: Interface | None = None
     failure: Failure | None = None
     ended: bool = True
 
@@ -217,7 +221,7 @@ def write_sketches(folder: Path, arrays: dict[str, npt.NDArray[Any]]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-Record = TypeVar("Record", Plan, Environment, Failure)
+Record = TypeVar("Record", Plan, Environment, Interface, Failure)
 
 
 def _decode(content: bytes, kind: Any, place: str) -> Any:
@@ -379,6 +383,7 @@ def read_run(folder: Path, *, unfinished: bool = False) -> Run:
         claims=claims,
         digests=read_digests(folder / DIGESTS) if stored(folder / DIGESTS) else {},
         sketches=read_sketches(folder / SKETCHES) if stored(folder / SKETCHES) else {},
+        interface=read_record(folder / INTERFACE, Interface) if stored(folder / INTERFACE) else None,
         failure=failure,
         ended=ended,
     )

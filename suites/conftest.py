@@ -18,7 +18,10 @@ from fixtures import judgement
 from fixtures.claims import SCHEMA
 from fixtures.known import KnownError, read_known
 from fixtures.planting import FaultError, plant
+from fixtures.subjects import seed_for
 from fixtures.target import Target, TargetError, load_target
+from fixtures.weights.drawing import count
+from fixtures.weights.sketch import SALTED, Sketch
 from reports import records
 from suites import asking, recording
 from suites.settings import Settings, add_options, read_settings, unavailable
@@ -180,13 +183,18 @@ def findings(request: pytest.FixtureRequest, case: records.Case) -> asking.Findi
 
 
 @pytest.fixture
-def keep_sketch(request: pytest.FixtureRequest, case: records.Case) -> Any:
-    """Keeps the sketch of a core subject in the run."""
-    folder = request.config.stash[settings_key].run_dir
+def keep_sketch(request: pytest.FixtureRequest, case: records.Case, target: Target) -> Callable[[Sketch], None]:
+    """Keeps the sketch of a core subject in the run, beside one of as many draws as its resolution takes, salted.
 
-    def keep(sketch: Any) -> None:
+    The claims' own draws have one seed on both sides of a gate, so that a claim that errs by chance errs on both.
+    """
+    settings = request.config.stash[settings_key]
+
+    def keep(sketch: Sketch) -> None:
         if case.core:
-            recording.keep_sketch(folder, case.subject, sketch)
+            seed = seed_for(settings.salt, case.subject.key, SALTED)
+            salted = count(case.subject, judgement.draws_to_resolve(case.resolution), seed, target)
+            recording.keep_sketch(settings.run_dir, case.subject, sketch, salted)
 
     return keep
 
@@ -237,6 +245,7 @@ class Controller:
         """Open the record, once it is known that there is something to record."""
         if not self.recording and (self.recorder.folder / records.PLAN).exists():
             self.recorder.start()
+            self.recorder.describe(self.config.stash[target_key])
             self.recording = True
 
     def pytest_sessionstart(self) -> None:

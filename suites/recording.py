@@ -26,7 +26,9 @@ from fixtures import judgement
 from fixtures.claims import SCHEMA, Claim, Verdict
 from fixtures.environments.processes import usable_cores
 from fixtures.subjects import Subject
-from fixtures.weights.sketch import Sketch
+from fixtures.target import Target
+from fixtures.weights.mistakes import interface_of
+from fixtures.weights.sketch import SALTED, Sketch
 from reports import records
 from suites.settings import Settings
 
@@ -63,6 +65,10 @@ class Recorder:
         """Say of whom questions are about to be asked; written before the first answer, so that a crash leaves it."""
         (self.folder / PARTS).mkdir(exist_ok=True)
         self._write_environment()
+
+    def describe(self, target: Target) -> None:
+        """Write down how the target's functions are called, and how they answer."""
+        records.write_record(self.folder / records.INTERFACE, interface_of(target))
 
     def add(self, lines: list[str]) -> None:
         """Take in a test's findings, each a line of claims.jsonl."""
@@ -140,9 +146,16 @@ class Recorder:
         return [claim for claim in self.claims.values() if claim.verdict is Verdict.VIOLATED and claim.known]
 
 
-def keep_sketch(folder: Path, subject: Subject, sketch: Sketch) -> None:
-    """Leave a core subject's sketch for the recorder to join, from whichever process drew it."""
-    keep_arrays(folder, subject.key, sketch.arrays())
+def keep_sketch(folder: Path, subject: Subject, sketch: Sketch, salted: Sketch) -> None:
+    """Leave a core subject's sketch for the recorder to join, from whichever process drew it.
+
+    Args:
+        folder: of the run.
+        subject: whose weights they are.
+        sketch: of the draws that the claims were read from.
+        salted: of draws whose seed no other run shares.
+    """
+    keep_arrays(folder, subject.key, sketch.arrays() | {SALTED: salted.counts})
 
 
 def keep_arrays(folder: Path, name: str, arrays: dict[str, np.ndarray]) -> None:

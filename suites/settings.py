@@ -23,10 +23,17 @@ DEFAULT_FALSE_ALARM_RATE = 1e-6
 
 @dataclass(frozen=True)
 class Settings:
-    """Options as they are in force."""
+    """Options as they are in force.
+
+    Attributes:
+        seed: of the questions and of the draws that the claims are read from: one for both sides of a gate.
+        salt: of the draws of core subjects by which two runs are compared: another in each run, or they would be no
+            independent samples.
+    """
 
     tier: str
     seed: int
+    salt: int
     devices: tuple[str, ...]
     absent_devices: dict[str, str]
     run_dir: Path
@@ -41,6 +48,7 @@ class Settings:
         return {
             "tier": self.tier,
             "seed": self.seed,
+            "salt": self.salt,
             "devices": list(self.devices),
             "false_alarm_rate": self.false_alarm_rate,
             "target": self.target,
@@ -52,6 +60,7 @@ class Settings:
 OPTIONS: dict[str, dict[str, str]] = {
     "--tier": {"metavar": "TIER", "help": f"how much is drawn: {', '.join(TIERS)} (default: quick)"},
     "--seed": {"metavar": "N", "help": "seed of the run (default: fresh, and printed)"},
+    "--salt": {"metavar": "N", "help": "seed of draws that runs are compared by (default: fresh, and recorded)"},
     "--device": {"metavar": "DEV[,DEV]", "help": "devices to ask (default: cpu and what is available)"},
     "--run-dir": {"metavar": "DIR", "help": "folder for the run record (default: a new one in reports/runs)"},
     "--false-alarm-rate": {"metavar": "P", "help": f"most the run may promise (default: {DEFAULT_FALSE_ALARM_RATE})"},
@@ -97,9 +106,7 @@ def read_settings(config: pytest.Config) -> Settings:
     tier = given("--tier") or "quick"
     if tier not in TIERS:
         raise pytest.UsageError(f"--tier {tier}: {', '.join(TIERS)} are accepted")
-    seed = _number("--seed", given("--seed"), int, secrets.randbits(32))
-    if seed < 0:
-        raise pytest.UsageError(f"--seed {seed}: a non-negative integer is accepted")
+    seed, salt = (_seed(name, given(name)) for name in ("--seed", "--salt"))
     rate = _number("--false-alarm-rate", given("--false-alarm-rate"), float, DEFAULT_FALSE_ALARM_RATE)
     if not 0 < rate < 1:
         raise pytest.UsageError(f"--false-alarm-rate {rate}: a probability between 0 and 1 is accepted")
@@ -109,6 +116,7 @@ def read_settings(config: pytest.Config) -> Settings:
     return Settings(
         tier=tier,
         seed=seed,
+        salt=salt,
         devices=devices,
         absent_devices=absent,
         run_dir=Path(given("--run-dir") or RUNS / label).absolute(),
@@ -118,6 +126,13 @@ def read_settings(config: pytest.Config) -> Settings:
         plan=plan,
         selection=config.getoption("keyword", default=""),
     )
+
+
+def _seed(name: str, text: Any) -> int:
+    seed: int = _number(name, text, int, secrets.randbits(32))
+    if seed < 0:
+        raise pytest.UsageError(f"{name} {seed}: a non-negative integer is accepted")
+    return seed
 
 
 def _number(name: str, text: Any, kind: type[int] | type[float], default: float) -> Any:

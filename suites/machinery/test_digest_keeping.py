@@ -10,7 +10,7 @@ from reports import records
 from suites.conftest import Controller, settings_key
 from suites.recording import Recorder
 
-DIGESTS = {"kaiming_normal_-3x5-float32-cpu": "9d1f907a", "signature/kaiming_normal_": "(tensor, a=0)"}
+DIGESTS = {"kaiming_normal_-3x5-float32-cpu": "9d1f907a", "kaiming_uniform_-3x5-float32-cpu": "0c1e77b2"}
 
 
 @pytest.fixture
@@ -56,10 +56,10 @@ def test_a_run_without_digests_writes_none(recorder, tmp_path):
 
 
 def test_what_a_test_keeps_is_on_its_report(request, keep_digest):
-    keep_digest("signature/kaiming_normal_", "(tensor, a=0)")
+    keep_digest("kaiming_normal_-3x5-float32-cpu", "9d1f907a")
 
     report = request.config.hook.pytest_runtest_makereport(
         item=request.node, call=pytest.CallInfo.from_call(int, "call")
     )
 
-    assert report.digests == {"signature/kaiming_normal_": "(tensor, a=0)"}
+    assert report.digests == {"kaiming_normal_-3x5-float32-cpu": "9d1f907a"}

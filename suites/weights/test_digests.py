@@ -1,4 +1,4 @@
-"""Fixed-seed digests and signatures: kept in the run, so that a change between versions shows; none is a fault.
+"""Fixed-seed digests: kept in the run, so that a change between versions shows; none is a fault.
 
 What is claimed here is only that the digests mean something: that a seed's weights are the same when drawn again.
 """
@@ -6,7 +6,7 @@ What is claimed here is only that the digests mean something: that a seed's weig
 from __future__ import annotations
 
 from fixtures.subjects import DTYPES, HALF_TYPES, Subject
-from fixtures.weights.streams import Stream, content, digest, signature
+from fixtures.weights.streams import Stream, content, digest
 from suites.asking import ExactQuestion, asks
 from suites.refuting import KAIMING, exact_case, settle
 
@@ -52,4 +52,3 @@ def test_a_fixed_seed_has_one_digest(case, findings, target, keep_digest):
 
     (question,) = questions(case.subject)
     settle(findings, question, has_one_digest)
-    keep_digest(f"signature/{case.subject.initializer}", signature(getattr(target, case.subject.initializer)))

@@ -1,0 +1,38 @@
+"""Drift: what differs between two runs though both may be right. Files are read, torch is not imported.
+
+A drift says what changed and how much, and has no opinion on what that means for the upgrade: that is the policy's
+(reports/policy.py), by its kind. Laws of module defaults are no kind of their own: one law is claimed for every
+parameter (suites/weights/test_module_defaults.py), so that another one violates a claim; what remains are streams.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reports.comparison import ClaimChange
+from reports.drift.interface import interface_drifts
+from reports.drift.kinds import Drift, Standing
+from reports.drift.sketches import sketch_drifts
+from reports.drift.streams import stream_drifts
+from reports.records import Run
+
+__all__ = ["Drift", "drifts"]
+
+
+def drifts(baseline: Run, candidate: Run, changes: Sequence[ClaimChange]) -> tuple[Drift, ...]:
+    """What drifted: laws and grids of core subjects, fixed-seed streams, signatures, warnings and errors.
+
+    What only one side recorded is told as "uncompared", unless a side was cut short: then its failure says so. Never
+    raises for what a run file may hold.
+
+    Args:
+        baseline: the torch in use.
+        candidate: the torch to come; it was asked the same.
+        changes: what became of each claim: a subject whose claims are violated on a side is told as not conforming.
+    """
+    standing = Standing.of(baseline, candidate, changes)
+    return (
+        *sketch_drifts(baseline, candidate, standing),
+        *stream_drifts(baseline, candidate, standing),
+        *interface_drifts(baseline, candidate, standing),
+    )

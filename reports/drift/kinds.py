@@ -1,0 +1,90 @@
+"""What a drift is, and how a subject stands with the claims about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from fixtures.claims import Effect
+from fixtures.subjects import Subject
+from reports.comparison import ClaimChange, initializer_of
+from reports.records import Run
+
+Kind = Literal["law", "grid", "stream", "same_stream", "signature", "signature_added", "message", "uncompared"]
+
+
+class Drift(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that differs between two runs, or that was found not to.
+
+    Attributes:
+        kind: "law", "grid": weights, or the values they take, are distributed otherwise. "stream": a fixed seed gives
+            other weights. "same_stream": a core subject's draws are bit for bit the same (nothing changed).
+            "signature": a call that worked may no longer, or mean something else. "signature_added": calls that did not
+            work do. "message": another warning or error. "uncompared": one side has nothing, or nothing readable.
+        subject: key of the subject, or a readable name such as "torch.nn.init.kaiming_normal_".
+        text: one sentence with the effect in natural units; it may hold text from run files.
+        p: exact p-value of a law or grid, or an upper bound, joined over all that was looked at.
+        effect: its size.
+        conforms: whether the claims about this subject hold on both sides. Otherwise conformance tells the story, and
+            what drifted is its consequence.
+        fields: what waivers match: the fields of the subject, or {"name": ...}.
+    """
+
+    kind: Kind
+    subject: str
+    text: str
+    p: float | None = None
+    effect: Effect | None = None
+    conforms: bool = True
+    fields: dict[str, str]
+
+
+CONTRACT = "weights.contract."
+"""Families of claims about how an initializer is called, and what it refuses."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Who violates a claim on either side, and whether what is missing has been explained.
+
+    Attributes:
+        subjects: keys of subjects.
+        callables: initializers whose contract is violated, by name.
+        cut_short: whether a run failed.
+    """
+
+    subjects: frozenset[str]
+    callables: frozenset[str]
+    cut_short: bool
+
+    @staticmethod
+    def of(baseline: Run, candidate: Run, changes: Iterable[ClaimChange]) -> Standing:
+        """From what became of each claim."""
+        violated = [claim for change in changes if (claim := change.violation)]
+        return Standing(
+            subjects=frozenset(claim.subject.key for claim in violated),
+            callables=frozenset(initializer_of(claim) for claim in violated if claim.family.startswith(CONTRACT)),
+            cut_short=bool(baseline.failure or candidate.failure),
+        )
+
+    def about_subject(
+        self, kind: Kind, subject: Subject, text: str, p: float | None = None, effect: Effect | None = None
+    ) -> Drift:
+        """A drift of a subject."""
+        return Drift(
+            kind=kind,
+            subject=subject.key,
+            text=text,
+            p=p,
+            effect=effect,
+            conforms=subject.key not in self.subjects,
+            fields=subject.fields,
+        )
+
+    def about_function(self, kind: Kind, name: str, text: str, call: str | None = None) -> Drift:
+        """A drift of how a function of the target, by its dotted name, is called or answers."""
+        conforms = name.rpartition(".")[2] not in self.callables
+        return Drift(kind=kind, subject=call or name, text=text, conforms=conforms, fields={"name": name})

@@ -1,0 +1,133 @@
+"""Laws and grids of core subjects, from the sketches of both runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from fixtures.claims import SMALLEST_P, Effect
+from fixtures.judgement import CERTAIN
+from fixtures.laws import GridLaw, grid_law, promised_law
+from fixtures.subjects import DTYPES, HALF_TYPES, Subject
+from fixtures.weights.sketch import COUNTS, SALTED
+from reports.drift.kinds import Drift, Standing
+from reports.drift.laws import Counts, NoCounts, TwoSamples, counts_of
+from reports.records import Run
+from reports.wording import p_value, plural
+
+Arrays = dict[str, npt.NDArray[np.generic]]
+
+SALT = "salt"
+"""Option of a run, in environment.json."""
+
+
+class Uncompared(Exception):
+    """Sketches that cannot be compared; the message says why."""
+
+
+def sketch_drifts(baseline: Run, candidate: Run, standing: Standing) -> Iterator[Drift]:
+    """For every core subject of which a sketch is there: the same stream, or its law and grid where they changed."""
+    plan = baseline.plan or candidate.plan
+    for subject in dict.fromkeys(case.subject for case in plan.cases if case.core) if plan else ():
+        before, after = (_sketch(run, subject) for run in (baseline, candidate))
+        if not before and not after:
+            continue
+        if not (before and after):
+            if not standing.cut_short:
+                side = "baseline" if before else "candidate"
+                yield _uncompared(subject, f"only the {side} has a sketch", standing)
+            continue
+        try:
+            yield from _compared(subject, (baseline, candidate), standing)
+        except Uncompared as reason:
+            yield _uncompared(subject, str(reason), standing)
+
+
+def _sketch(run: Run, subject: Subject) -> Arrays:
+    """What a run keeps of the draws that both sides made from one seed."""
+    prefix = f"{subject.key}/"
+    return {name: array for name, array in run.sketches.items() if name.startswith(prefix) and name != prefix + SALTED}
+
+
+def _identical(before: Arrays, after: Arrays) -> bool:
+    """Bit for bit; NaN equals itself."""
+    return before.keys() == after.keys() and all(
+        (array.dtype, array.shape) == (after[name].dtype, after[name].shape)
+        and array.tobytes() == after[name].tobytes()
+        for name, array in before.items()
+    )
+
+
+def _uncompared(subject: Subject, why: str, standing: Standing) -> Drift:
+    return standing.about_subject("uncompared", subject, f"{subject.key}: laws not compared: {why}")
+
+
+def _compared(subject: Subject, sides: tuple[Run, Run], standing: Standing) -> Iterator[Drift]:
+    if _identical(*(_sketch(run, subject) for run in sides)):
+        drawn = plural(int(_counts(sides[0], "baseline", subject, COUNTS).sum()), "draw")
+        text = f"{subject.key}: {drawn} from one seed are the same on both sides, as far as their sketch tells"
+        yield standing.about_subject("same_stream", subject, text)
+        return
+    samples = _two_samples(subject, sides)
+    if samples.p < CERTAIN:
+        yield _law_drift(subject, samples, standing)
+    if subject.dtype in HALF_TYPES and samples.values_of_one_side.p < CERTAIN:
+        yield _grid_drift(subject, samples, standing)
+
+
+def _two_samples(subject: Subject, sides: tuple[Run, Run]) -> TwoSamples:
+    """The draws that the two sides made from seeds of their own."""
+    salts = [run.environment.options.get(SALT) if run.environment else None for run in sides]
+    if salts[0] == salts[1]:
+        raise Uncompared("draws of the same salt on both sides are no independent samples")
+    before, after = (
+        _counts(run, side, subject, SALTED) for run, side in zip(sides, ("baseline", "candidate"), strict=True)
+    )
+    return TwoSamples(_law(subject), before, after)
+
+
+def _counts(run: Run, side: str, subject: Subject, name: str) -> Counts:
+    array = run.sketches.get(f"{subject.key}/{name}")
+    if array is None:
+        raise Uncompared(f"the {side}'s sketch has no {name!r}")
+    try:
+        return counts_of(array)
+    except NoCounts as error:
+        raise Uncompared(f"{name!r} of the {side}'s sketch is no count of weights: {error}") from None
+
+
+def _law(subject: Subject) -> GridLaw:
+    """The promised law on the subject's grid, if a plan from outside names one that can be computed with."""
+    try:
+        law = promised_law(subject)
+    except (ArithmeticError, LookupError, TypeError, ValueError):
+        raise Uncompared("no law is known for it") from None
+    sizes = law.mean, law.std, law.median_size
+    if subject.dtype not in DTYPES or not (all(map(math.isfinite, sizes)) and 1e-30 < law.std < 1e30):
+        raise Uncompared("no law is known for it")
+    return grid_law(law, subject.dtype)
+
+
+def _law_drift(subject: Subject, samples: TwoSamples, standing: Standing) -> Drift:
+    worst = samples.worst
+    before, after = 100 * worst.baseline, 100 * worst.candidate
+    text = f"{subject.key}: another law: {after:.3g}% of the weights lie {worst.place} instead of {before:.3g}%"
+    if samples.moved:
+        mean, scale = samples.moved
+        text += f"; std {100 * scale:+.2g}%, mean {100 * mean:+.2g}% of a std"
+    p = max(samples.p, SMALLEST_P)
+    text += f" ({p_value(p)}; a std off by {100 * samples.detectable_scale:.2g}% would be seen)"
+    return standing.about_subject("law", subject, text, p, Effect(after - before, "% of the weights"))
+
+
+def _grid_drift(subject: Subject, samples: TwoSamples, standing: Standing) -> Drift:
+    found = samples.values_of_one_side
+    p = max(found.p, SMALLEST_P)
+    text = (
+        f"{subject.key}: another grid: of {plural(found.expected, 'value')} that this law takes often, the baseline "
+        f"alone takes {found.lost} and the candidate alone {found.gained} ({p_value(p)})"
+    )
+    return standing.about_subject("grid", subject, text, p, Effect(found.gained - found.lost, "values"))
