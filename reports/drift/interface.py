@@ -139,6 +139,7 @@ def additions(before: Parameters, after: Parameters) -> list[str]:
     wider = [
         f"parameter {now.name} may be given by {'place' if now.by_place and not was.by_place else 'name'}"
         for was, now in both
-        if (now.by_place and not was.by_place) or (now.by_name and not was.by_name)
+        if not was.kind.startswith("variadic")
+        and ((now.by_place and not was.by_place) or (now.by_name and not was.by_name))
     ]
     return added + optional + wider

@@ -103,9 +103,9 @@ def _law(subject: Subject) -> GridLaw:
     """The promised law on the subject's grid, if a plan from outside names one that can be computed with."""
     try:
         law = promised_law(subject)
+        sizes = law.mean, law.std, law.median_size
     except (ArithmeticError, LookupError, TypeError, ValueError):
         raise Uncompared("no law is known for it") from None
-    sizes = law.mean, law.std, law.median_size
     if subject.dtype not in DTYPES or not (all(map(math.isfinite, sizes)) and 1e-30 < law.std < 1e30):
         raise Uncompared("no law is known for it")
     return grid_law(law, subject.dtype)

@@ -111,6 +111,7 @@ def write(folder: Path, made: Run) -> Path:
     for name, record in (
         (records.PLAN, made.plan),
         (records.ENVIRONMENT, made.environment),
+        (records.INTERFACE, made.interface),
         (records.FAILURE, made.failure),
     ):
         if record is not None:

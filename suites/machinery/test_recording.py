@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from fixtures.claims import SMALLEST_P
+from fixtures.weights.mistakes import interface_of
 from fixtures.weights.sketching import sketch_of
 from reports import records
 from reports.records import claim_line, read_claims, read_record, read_run, read_sketches, write_record
+from suites.machinery.answering import target_of
 from suites.machinery.making_runs import SCALE, claim, contract, plan, subject, undecided, violated
 from suites.machinery.test_settings import given
 from suites.recording import PARTS, Recorder, keep_sketch
@@ -91,7 +93,7 @@ def test_a_claim_that_arrives_again_counts_once(recorder):
 def test_sketches_are_joined_whoever_drew_them_and_half_written_ones_are_dropped(recorder):
     recorded(recorder, HELD)
     about = subject()
-    keep_sketch(recorder.folder, about, sketch_of(torch.tensor([[0.5, 0.5, -0.25]])))
+    keep_sketch(recorder.folder, about, sketch_of(torch.tensor([[0.5, 0.5, -0.25]])), sketch_of(torch.ones(1, 2)))
     (recorder.folder / PARTS / "another.partial").write_bytes(b"PK")
 
     recorder.finish()
@@ -99,17 +101,27 @@ def test_sketches_are_joined_whoever_drew_them_and_half_written_ones_are_dropped
     kept = read_sketches(recorder.folder / records.SKETCHES)
     assert kept[f"{about.key}/counts"].sum() == 3
     assert kept[f"{about.key}/largest"] == 0.5
+    assert kept[f"{about.key}/salted"].sum() == 2
     assert not (recorder.folder / PARTS).exists()
     assert read_run(recorder.folder).sketches.keys() == kept.keys()
 
 
 def test_nothing_of_an_earlier_run_is_left(recorder):
     recorded(recorder, STOPPED)
-    keep_sketch(recorder.folder, subject(), sketch_of(torch.zeros(2, 2)))
+    keep_sketch(recorder.folder, subject(), sketch_of(torch.zeros(2, 2)), sketch_of(torch.zeros(2, 2)))
+    recorder.describe(torch.nn.init)
 
     recorder.forget()
 
     assert list(recorder.folder.iterdir()) == []
+
+
+def test_how_the_target_is_called_and_answers_is_part_of_the_run(recorder):
+    recorded(recorder, HELD)
+    recorder.describe(target_of(ones_=len))
+    recorder.finish()
+
+    assert read_run(recorder.folder).interface == interface_of(target_of(ones_=len))
 
 
 def test_the_smallest_p_value_survives_its_file(recorder):

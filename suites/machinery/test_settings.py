@@ -31,6 +31,11 @@ def test_a_seed_is_fresh_unless_one_is_given():
     assert read_settings(given(seed="17")).seed == 17
 
 
+def test_a_salt_is_fresh_unless_one_is_given_whatever_the_seed():
+    assert read_settings(given(seed="17")).salt != read_settings(given(seed="17")).salt
+    assert read_settings(given(salt="17")).as_options()["salt"] == 17
+
+
 def test_devices_that_are_not_there_are_left_out_with_the_reason(monkeypatch):
     monkeypatch.setattr(settings, "unavailable", lambda device: None if device == "cuda" else f"no {device}")
 
@@ -60,6 +65,7 @@ def test_a_missing_device_tells_which_torch_looked_for_it():
         ({"seed": "x"}, "--seed x: an integer is accepted"),
         ({"seed": "1.5"}, "--seed 1.5: an integer is accepted"),
         ({"seed": "-1"}, "--seed -1: a non-negative integer is accepted"),
+        ({"salt": "-1"}, "--salt -1: a non-negative integer is accepted"),
         ({"false_alarm_rate": "x"}, "--false-alarm-rate x: a number is accepted"),
         ({"false_alarm_rate": "0"}, "--false-alarm-rate 0.0: a probability between 0 and 1 is accepted"),
         ({"false_alarm_rate": "nan"}, "--false-alarm-rate nan: a probability between 0 and 1 is accepted"),

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 import torch
 
@@ -18,6 +19,8 @@ from fixtures.judgement import false_alarm_rate
 from fixtures.subjects import Subject
 from fixtures.weights.law_questions import law_questions
 from reports import records
+from reports.comparison import compare
+from reports.drift import drifts
 from reports.records import read_claims, read_record, read_run
 from suites.machinery.test_settings import given
 from suites.recording import Recorder
@@ -112,7 +115,17 @@ def test_two_workers_find_the_same_and_lose_or_double_nothing(healthy, tmp_path)
 
     assert ended.returncode == PASS, ended.stdout
     assert answers(tmp_path) == answers(healthy[0])
-    assert set(read_run(tmp_path).sketches) == set(read_run(healthy[0]).sketches)
+
+
+def test_runs_share_the_draws_of_their_claims_and_have_others_to_be_compared_by(healthy, tmp_path):
+    suite(tmp_path, "--seed", 7, "--salt", 5)
+    runs = read_run(healthy[0]), read_run(tmp_path)
+    ours, theirs = (run.sketches for run in runs)
+
+    assert ours.keys() == theirs.keys()
+    assert {name.rpartition("/")[2] for name in ours if not np.array_equal(ours[name], theirs[name])} == {"salted"}
+    assert runs[1].environment.options["salt"] == 5
+    assert [drift.kind for drift in drifts(*runs, compare(*runs))] == ["same_stream"] * len(SUBJECTS)
 
 
 PLAYWRIGHT = """\
@@ -128,10 +141,16 @@ def test_a_plan_asks_the_same_in_a_used_folder_beside_a_plugin_that_owns_an_opti
     (tmp_path / "browsing.py").write_text(PLAYWRIGHT)
     owned = ["-p", "browsing", "--device", "cpu"]
 
-    ended = suite(tmp_path, "--plan", healthy[0] / records.PLAN, *owned, PYTHONPATH=str(tmp_path))
+    before = read_run(healthy[0])
+    salt = before.environment.options["salt"]
+    asked = ["--plan", healthy[0] / records.PLAN, "--salt", salt]
+
+    ended = suite(tmp_path, *asked, *owned, PYTHONPATH=str(tmp_path))
 
     assert ended.returncode == PASS, ended.stdout + ended.stderr
     assert answers(tmp_path) == answers(healthy[0])
+    again = read_run(tmp_path).sketches
+    assert all(np.array_equal(array, again[name]) for name, array in before.sketches.items())
     assert not any((tmp_path / name).exists() for name in left_over)
 
 
