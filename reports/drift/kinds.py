@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -31,6 +31,7 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True):
         conforms: whether the claims about this subject hold on both sides. Otherwise conformance tells the story, and
             what drifted is its consequence.
         fields: what waivers match: the fields of the subject, or {"name": ...}.
+        rerun: for a law or a grid, the commands that draw both sides' weights again, the baseline's first.
     """
 
     kind: Kind
@@ -40,6 +41,7 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True):
     effect: Effect | None = None
     conforms: bool = True
     fields: dict[str, str]
+    rerun: tuple[str, ...] = ()
 
 
 CONTRACT = "weights.contract."
@@ -70,19 +72,10 @@ class Standing:
             cut_short=bool(baseline.failure or candidate.failure),
         )
 
-    def about_subject(
-        self, kind: Kind, subject: Subject, text: str, p: float | None = None, effect: Effect | None = None
-    ) -> Drift:
-        """A drift of a subject."""
-        return Drift(
-            kind=kind,
-            subject=subject.key,
-            text=text,
-            p=p,
-            effect=effect,
-            conforms=subject.key not in self.subjects,
-            fields=subject.fields,
-        )
+    def about_subject(self, kind: Kind, subject: Subject, text: str, **rest: Any) -> Drift:
+        """A drift of a subject; `rest` are other fields of it."""
+        conforms = subject.key not in self.subjects
+        return Drift(kind=kind, subject=subject.key, text=text, conforms=conforms, fields=subject.fields, **rest)
 
     def about_function(self, kind: Kind, name: str, text: str, call: str | None = None) -> Drift:
         """A drift of how a function of the target, by its dotted name, is called or answers."""

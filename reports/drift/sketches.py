@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterator
 
 import numpy as np
@@ -72,10 +73,13 @@ def _compared(subject: Subject, sides: tuple[Run, Run], standing: Standing) -> I
         yield standing.about_subject("same_stream", subject, text)
         return
     samples = _two_samples(subject, sides)
+    rerun = tuple(_rerun(subject, run) for run in sides)
     if samples.p < CERTAIN:
-        yield _law_drift(subject, samples, standing)
+        text, p, effect = _law_drift(subject, samples)
+        yield standing.about_subject("law", subject, text, p=p, effect=effect, rerun=rerun)
     if subject.dtype in HALF_TYPES and samples.values_of_one_side.p < CERTAIN:
-        yield _grid_drift(subject, samples, standing)
+        text, p, effect = _grid_drift(subject, samples)
+        yield standing.about_subject("grid", subject, text, p=p, effect=effect, rerun=rerun)
 
 
 def _two_samples(subject: Subject, sides: tuple[Run, Run]) -> TwoSamples:
@@ -111,7 +115,19 @@ def _law(subject: Subject) -> GridLaw:
     return grid_law(law, subject.dtype)
 
 
-def _law_drift(subject: Subject, samples: TwoSamples, standing: Standing) -> Drift:
+def _rerun(subject: Subject, run: Run) -> str:
+    """The command that draws a run's weights again, in its environment."""
+    options = {"-k": subject.key}
+    if run.plan:
+        options |= {"--seed": str(run.plan.seed), "--tier": run.plan.tier, "--target": run.plan.target}
+    if run.environment:
+        options[f"--{SALT}"] = str(run.environment.options.get(SALT))
+    words = (word for option in options.items() for word in option)
+    return shlex.join(["python", "-m", "pytest", "suites/weights/test_law.py", *words])
+
+
+def _law_drift(subject: Subject, samples: TwoSamples) -> tuple[str, float, Effect]:
+    """In words, p-value, and size."""
     worst = samples.worst
     before, after = 100 * worst.baseline, 100 * worst.candidate
     text = f"{subject.key}: another law: {after:.3g}% of the weights lie {worst.place} instead of {before:.3g}%"
@@ -120,14 +136,15 @@ def _law_drift(subject: Subject, samples: TwoSamples, standing: Standing) -> Dri
         text += f"; std {100 * scale:+.2g}%, mean {100 * mean:+.2g}% of a std"
     p = max(samples.p, SMALLEST_P)
     text += f" ({p_value(p)}; a std off by {100 * samples.detectable_scale:.2g}% would be seen)"
-    return standing.about_subject("law", subject, text, p, Effect(after - before, "% of the weights"))
+    return text, p, Effect(after - before, "% of the weights")
 
 
-def _grid_drift(subject: Subject, samples: TwoSamples, standing: Standing) -> Drift:
+def _grid_drift(subject: Subject, samples: TwoSamples) -> tuple[str, float, Effect]:
+    """In words, p-value, and size."""
     found = samples.values_of_one_side
     p = max(found.p, SMALLEST_P)
     text = (
         f"{subject.key}: another grid: of {plural(found.expected, 'value')} that this law takes often, the baseline "
         f"alone takes {found.lost} and the candidate alone {found.gained} ({p_value(p)})"
     )
-    return standing.about_subject("grid", subject, text, p, Effect(found.gained - found.lost, "values"))
+    return text, p, Effect(found.gained - found.lost, "values")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from dataclasses import replace
 
 import msgspec
@@ -95,6 +97,11 @@ def test_another_law_is_told_with_its_size_and_what_would_be_seen():
     assert found.text.startswith(f"{FLOAT32.key}: another law: ")
     assert float(re.search(r"; std \+([\d.]+)%, mean ", found.text)[1]) == pytest.approx(0.6, abs=0.17)  # 5 se
     assert found.text.endswith("; a std off by 0.51% would be seen)")
+    assert found.rerun == tuple(
+        f"python -m pytest suites/weights/test_law.py -k {FLOAT32.key} --seed 17 --tier quick --target torch.nn.init "
+        f"--salt {salt}"
+        for salt in (1, 2)
+    )
 
 
 @pytest.mark.parametrize("side", ["baseline", "candidate"])
@@ -427,6 +434,12 @@ def test_an_interface_that_is_none_is_refused_in_one_line(content, tmp_path):
 
     with pytest.raises(RecordError, match=r"interface\.json: [^\n]+$"):
         read_run(folder)
+
+
+def test_drift_is_found_without_torch():
+    program = "import sys, reports.drift; sys.exit('torch' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 # torch's own
