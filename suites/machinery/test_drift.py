@@ -24,7 +24,8 @@ from fixtures.subjects import Subject, seed_for
 from fixtures.weights.drawing import count
 from fixtures.weights.mistakes import interface_of
 from reports.comparison import compare
-from reports.drift import drifts
+from reports.drift import Drift, drifts
+from reports.drift.topics import topics
 from reports.records import Case, RecordError, read_run
 from suites.machinery.answering import target_of
 from suites.machinery.making_runs import claim, contract, environment, failure, plan, run, subject, violated, write
@@ -434,6 +435,39 @@ def test_an_interface_that_is_none_is_refused_in_one_line(content, tmp_path):
 
     with pytest.raises(RecordError, match=r"interface\.json: [^\n]+$"):
         read_run(folder)
+
+
+def test_what_drifted_is_told_in_a_few_topics_the_most_important_first():
+    def drift(kind, about, **rest):
+        return Drift(kind=kind, subject=about.key, text=f"{kind} of {about.key}", fields=about.fields, **rest)
+
+    small, other = subject(shape=(3, 5)), subject("float16")
+    gone = [Drift(kind="signature", subject=name, text=f"{name} is gone", fields={"name": name}) for name in "ab"]
+    found = topics(
+        [
+            drift("same_stream", FLOAT32),
+            *(drift("stream", about) for about in (small, other, FLOAT32)),
+            *gone,
+            drift("law", small, p=1e-20, conforms=False),
+            drift("law", small, p=1e-20),
+            drift("law", FLOAT32, p=1e-30),
+            drift("law", other, p=1e-13),
+        ]
+    )
+
+    assert [(topic.kind, topic.text) for topic in found] == [
+        ("law", f"law of {FLOAT32.key} (and 1 more)"),
+        ("law", f"law of {other.key}"),
+        ("law_of_violated", f"law of {small.key}"),
+        ("signature", "a is gone"),
+        ("signature", "b is gone"),
+        (
+            "stream",
+            "stream changed: the same seed gives other weights for 3 subjects: kaiming_normal_ in float32, "
+            "kaiming_normal_ in float16",
+        ),
+    ]
+    assert [len(topic.members) for topic in found] == [2, 1, 1, 1, 1, 3]
 
 
 def test_drift_is_found_without_torch():
