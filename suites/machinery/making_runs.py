@@ -118,5 +118,5 @@ def write(folder: Path, made: Run) -> Path:
             records.write_record(folder / name, record)
     records.write_claims(folder, made.claims.values())
     records.write_digests(folder, made.digests)
-    records.write_sketches(folder, {"counts": np.arange(3)})
+    records.write_sketches(folder, made.sketches or {"counts": np.arange(3)})
     return folder

@@ -252,6 +252,37 @@ def test_whatever_a_run_file_holds_something_is_said_and_nothing_raised(about, s
     assert all(drift.p is None or 0 < drift.p < CERTAIN for drift in found)
 
 
+@pytest.fixture(scope="module")
+def on_disk(tmp_path_factory):
+    """A healthy baseline, and the folder of a candidate of another law, which is going to be broken."""
+    before = sketched(paired=counts(), salted=GOOD, interface=interface_of(torch.nn.init))
+    after = sketched(paired=counts(seed=3), salted=counts(scale=1.1, seed=4), salt=2, interface=before.interface)
+    return before, write(tmp_path_factory.mktemp("run"), after)
+
+
+def test_a_run_that_is_read_from_disk_drifts_as_it_was_written(on_disk):
+    before, folder = on_disk
+
+    assert kinds(between(before, read_run(folder))) == ["law"]
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.sampled_from(("interface.json", "sketches.npz", "environment.json")), st.floats(0, 1), st.binary(max_size=3))
+def test_a_file_that_was_damaged_is_refused_or_told_of(on_disk, name, at, put):
+    before, folder = on_disk
+    whole = (folder / name).read_bytes()
+    place = int(at * len(whole))
+    try:
+        (folder / name).write_bytes(whole[:place] + put + whole[place + max(1, len(put)) :])
+        try:
+            told = [drift.text for drift in between(before, read_run(folder))]
+        except RecordError as error:
+            told = [str(error)]
+    finally:
+        (folder / name).write_bytes(whole)
+    assert not any("\n" in line for line in told)
+
+
 def test_a_run_without_a_plan_has_nothing_to_compare():
     crashed = run(plan=None, environment=None, failure=failure())
 
