@@ -28,15 +28,20 @@ POLICY_KINDS = ("law", "law_of_violated", "grid", "signature", "stream", "signat
 """In the order in which a reader wants them. That nothing changed ("same_stream") is no reason for anything."""
 
 
-def topics(found: Iterable[Drift]) -> list[Topic]:
-    """Laws and grids by initializer and dtype, signatures by function, everything else by kind."""
+def topics(found: Iterable[Drift], digests: int) -> list[Topic]:
+    """Laws and grids by initializer and dtype, signatures by function, everything else by kind.
+
+    Args:
+        found: what drifted.
+        digests: how many subjects have a fixed-seed digest on both sides.
+    """
     groups: dict[tuple[str, str], list[Drift]] = {}
     for drift in found:
         kind = "law_of_violated" if drift.kind == "law" and not drift.conforms else drift.kind
         if kind in POLICY_KINDS:
             groups.setdefault((kind, _about(drift) if kind in TOLD_APART else ""), []).append(drift)
     listed = [
-        Topic(kind, _in_words(kind, members), tuple(members))
+        Topic(kind, _in_words(kind, members, digests), tuple(members))
         for (kind, _), group in groups.items()
         for members in [sorted(group, key=lambda drift: 1.0 if drift.p is None else drift.p)]
     ]
@@ -54,8 +59,9 @@ def _about(drift: Drift) -> str:
     return f"{fields['initializer'].partition('(')[0]} in {fields['dtype']}"
 
 
-def _in_words(kind: str, members: list[Drift]) -> str:
+def _in_words(kind: str, members: list[Drift], digests: int) -> str:
     if kind == "stream":
+        of = f"{len(members)} of {plural(digests, 'subject')}"
         where = first_few(list(dict.fromkeys(map(_about, members))), 5)
-        return f"stream changed: the same seed gives other weights for {plural(len(members), 'subject')}: {where}"
+        return f"stream changed: the same seed gives other weights for {of}: {where}"
     return members[0].text + (f" (and {len(members) - 1} more)" if len(members) > 1 else "")
