@@ -21,6 +21,7 @@ from fixtures.packing import pack, packed
 from reports.records import (
     CLAIMS,
     ENVIRONMENT,
+    INTERFACE,
     PLAN,
     SKETCHES,
     RecordError,
@@ -103,6 +104,8 @@ def _write(run: Run, folder: Path) -> None:
     write_record(folder / ENVIRONMENT, run.environment)
     if run.digests:
         write_digests(folder, run.digests)
+    if run.interface is not None:
+        write_record(folder / INTERFACE, run.interface)
     large = {PLAN: msgspec.json.encode(run.plan), CLAIMS: b"".join(map(claim_line, run.claims.values()))}
     if run.sketches:
         archive = io.BytesIO()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +30,7 @@ from reports.records import (
 )
 from reports.terminal import run_page, unwrapped, verdict_page
 from reports.verdict import gate
+from reports.waivers import read_waivers
 
 KNOWN_VIOLATIONS = Path(__file__).parent.parent / "suites" / "known_violations.toml"
 
@@ -44,6 +46,7 @@ def gate_command(
     base_run: Annotated[Path, typer.Argument(metavar="BASE_RUN", help="run folder of the torch in use")],
     candidate_run: Annotated[Path, typer.Argument(metavar="CANDIDATE_RUN", help="run folder of the torch to come")],
     policy: Annotated[Path | None, typer.Option(metavar="FILE", help="what differs from the default policy")] = None,
+    waivers: Annotated[Path | None, typer.Option(metavar="FILE", help="what may pass until a date")] = None,
     pairing: Annotated[Path | None, typer.Option(metavar="FILE", help="what the paired clock measured")] = None,
 ) -> int:
     """Compare two runs; write the verdict into the candidate's folder; exit 0 pass, 1 stop, 2 no evidence or error."""
@@ -56,6 +59,7 @@ def gate_command(
         before,
         after,
         policy=read_policy(policy) if policy else None,
+        waivers=read_waivers(waivers, date.today()) if waivers else None,
         pairing=read_pairing(pairing) if pairing else None,
     )
     path = candidate_run / VERDICT

@@ -57,8 +57,10 @@ def _sections(verdict: GateVerdict) -> Iterator[Iterable[str]]:
     yield _numbered(verdict.reasons[:TOP_REASONS])
     yield [f"**Next:** {NEXT_STEPS[verdict.outcome]}"]
     if verdict.rerun:
-        # In a fence nothing is read as markup; the command holds no line break, and no fence of three.
-        yield ["```sh", printable(verdict.rerun, 5000).replace("```", "'''"), "```"]
+        yield _fenced("sh", [verdict.rerun])
+    if verdict.stanza:
+        said = "<summary>A waiver for the first of them, to fill in</summary>"
+        yield ["<details>", said, "", *_fenced("toml", verdict.stanza.splitlines()), "", "</details>"]
     if more := verdict.reasons[TOP_REASONS:]:
         yield [f"### All that the verdict rests on ({len(verdict.reasons)})", "", *_bulleted(more)]
     yield _claims(verdict.counts)
@@ -66,6 +68,11 @@ def _sections(verdict: GateVerdict) -> Iterator[Iterable[str]]:
     asked = ", ".join(f"{as_text(name)} {as_text(value)}" for name, value in verdict.plan.items())
     chance = f"{verdict.false_alarm_rate:.1e}"
     yield [f"<sub>{asked}. Two healthy runs of this size show a violation with chance {chance} at most.</sub>"]
+
+
+def _fenced(language: str, lines: Iterable[str]) -> list[str]:
+    """Lines in a fence, where nothing is read as markup but the end of the fence."""
+    return [f"```{language}", *(printable(line, 5000).replace("```", "'''") for line in lines), "```"]
 
 
 def _numbered(reasons: Iterable[Reason]) -> list[str]:
@@ -78,7 +85,8 @@ def _bulleted(reasons: Iterable[Reason]) -> list[str]:
 
 def _reason(reason: Reason) -> str:
     last = f" ({as_text(reason.details[-1])})" if reason.details else ""
-    return f"**{reason.outcome}**: {as_text(reason.text)}{last}"
+    waived = f" (waived: {as_text(', '.join(reason.waived))})" if reason.waived else ""
+    return f"**{reason.outcome}**{waived}: {as_text(reason.text)}{last}"
 
 
 def _claims(counts: tuple[FamilyCount, ...]) -> list[str]:

@@ -17,9 +17,11 @@ import msgspec
 import numpy.typing as npt
 
 from fixtures.claims import Claim, Verdict
+from fixtures.interface import Interface
 from fixtures.judgement import false_alarm_rate
 from reports.records import (
     ENVIRONMENT,
+    INTERFACE,
     PLAN,
     Case,
     Environment,
@@ -71,6 +73,7 @@ def merge(runs: Sequence[Run], folder: Path) -> Run:
         claims=claims,
         digests=_union(runs, "digest", lambda run: run.digests, lambda one, other: one == other),
         sketches=_union(runs, "sketch", lambda run: run.sketches, _same_array),
+        interface=_joined_interface(runs),
     )
 
 
@@ -91,6 +94,8 @@ def write_run(run: Run) -> None:
             write_digests(temporary, run.digests)
         if run.sketches:
             write_sketches(temporary, run.sketches)
+        if run.interface is not None:
+            write_record(temporary / INTERFACE, run.interface)
         write_claims(temporary, run.claims.values())
         # An empty folder gives way to a renamed one; whatever else has the name does not.
         temporary.rename(run.folder)
@@ -111,6 +116,7 @@ def _refuse_contradictions(runs: Sequence[Run]) -> None:
 
 _ONE_FOR_ALL: dict[str, Callable[[Plan, Environment], object]] = {
     "seed": lambda plan, _: plan.seed,
+    "salt": lambda _, environment: environment.options.get("salt"),
     "tier": lambda plan, _: plan.tier,
     "target": lambda plan, _: plan.target,
     "false-alarm rate": lambda plan, _: plan.false_alarm_rate,
@@ -224,6 +230,14 @@ def _union(
                 raise Unmergeable(f"the {noun} of {name} in {run.label} is another than before")
             joined[name] = value
     return joined
+
+
+def _joined_interface(runs: Sequence[Run]) -> Interface | None:
+    told = [run for run in runs if run.interface is not None]
+    for run in told:
+        if run.interface != told[0].interface:
+            raise Unmergeable(f"the interface of the target in {run.label} is another than before")
+    return told[0].interface if told else None
 
 
 def _same_array(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> bool:

@@ -36,7 +36,7 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
         claims: how many claims it is about; 0 for a reason that is not about claims.
         names: what it is about: claim ids, subject keys, workloads.
         details: lines to show below it, such as the last output of a candidate that crashed.
-        waived: the waiver that made a notice of it, if any.
+        waived: the waivers that made a notice of it, by id.
     """
 
     outcome: Outcome
@@ -45,4 +45,4 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
     claims: int = 0
     names: tuple[str, ...] = ()
     details: tuple[str, ...] = ()
-    waived: str | None = None
+    waived: tuple[str, ...] = ()

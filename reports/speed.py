@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from fixtures.known import NAME, WORKLOAD
 from fixtures.pairing.estimate import Estimate, Outcome
 from fixtures.pairing.judging import PAGE_BYTES
 from fixtures.pairing.results import Pairing, Timed
@@ -26,6 +27,11 @@ class SpeedFinding:
     workload: str | None
     text: str
     details: tuple[str, ...] = ()
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """What waivers match."""
+        return {WORKLOAD: self.workload} if self.workload else {NAME: "clock"}
 
 
 def speed_findings(pairing: Pairing | None, policy: Speed) -> list[SpeedFinding]:

@@ -190,7 +190,8 @@ def _mended(counts: tuple[FamilyCount, ...]) -> Iterator[RenderableType]:
 
 def _reason(marker: str, reason: Reason) -> RenderableType:
     tail = (text((line, "dim")) for line in reason.details[-MOST_TAIL_LINES:])
-    return _Hanging(marker, text((reason.outcome, STYLES[reason.outcome]), f": {reason.text}"), *tail)
+    waived = f" (waived: {', '.join(reason.waived)})" if reason.waived else ""
+    return _Hanging(marker, text((reason.outcome, STYLES[reason.outcome]), f"{waived}: {reason.text}"), *tail)
 
 
 def _next_step(verdict: GateVerdict) -> Iterator[RenderableType]:
@@ -200,6 +201,9 @@ def _next_step(verdict: GateVerdict) -> Iterator[RenderableType]:
     yield _Hanging("", text(("Next: ", "bold"), NEXT_STEPS[verdict.outcome], again))
     if verdict.rerun:
         yield unwrapped(f"  {verdict.rerun}")
+    if verdict.stanza:
+        yield text("Or let the first of them pass for a while; fill in, and give it as --waivers FILE:")
+        yield from (unwrapped(f"  {line}") for line in verdict.stanza.splitlines())
 
 
 def _claim_table(counts: tuple[FamilyCount, ...]) -> Iterator[RenderableType]:

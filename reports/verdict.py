@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 
@@ -15,12 +16,15 @@ from fixtures.judgement import false_alarm_rate
 from fixtures.pairing.results import Pairing
 from fixtures.policy import Policy, Severity, default_policy
 from reports.comparison import Change, ClaimChange, Group, Incomparable, compare, grouped, refuse_other_questions
+from reports.drift import Drift, drifts
+from reports.drift.topics import POLICY_KINDS, policy_kind, topics
 from reports.reasons import Outcome, Reason
 from reports.records import Environment, Plan, Run
-from reports.speed import speed_findings
+from reports.speed import SpeedFinding, speed_findings
+from reports.waivers import Applied, Waivers, apply, stanza
 from reports.wording import first_few, measured, p_value, plural
 
-VERDICT_SCHEMA = 2
+VERDICT_SCHEMA = 3
 
 
 class Side(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,10 +78,12 @@ class GateVerdict(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         reasons: the most important first.
         changes: every planned claim but those that hold on both sides.
+        drifts: what changed though it may be right on both sides.
         speed: what the paired clock measured; None where it did not.
         policy: the policy in force, with its defaults.
         false_alarm_rate: chance, at most, that two healthy runs of this size show any violation.
         rerun: command that repeats the gate on the same draws; None where the versions are not on an index.
+        stanza: the waiver to paste for the most important of the stops that can be waived.
     """
 
     schema: int
@@ -90,19 +96,29 @@ class GateVerdict(msgspec.Struct, frozen=True, kw_only=True):
     counts: tuple[FamilyCount, ...]
     changes: tuple[ClaimChange, ...]
     streams: Streams
+    drifts: tuple[Drift, ...]
     speed: Pairing | None
     policy: Policy
     false_alarm_rate: float
     rerun: str | None
+    stanza: str | None
 
 
-def gate(baseline: Run, candidate: Run, *, policy: Policy | None = None, pairing: Pairing | None = None) -> GateVerdict:
+def gate(
+    baseline: Run,
+    candidate: Run,
+    *,
+    policy: Policy | None = None,
+    waivers: Waivers | None = None,
+    pairing: Pairing | None = None,
+) -> GateVerdict:
     """Judge the step from one run to another.
 
     Args:
         baseline: the run of the torch in use.
         candidate: the run of the torch to come.
         policy: what each kind of finding makes of the verdict; the default one if None.
+        waivers: what may pass for a while.
         pairing: both torches' times, taken together; None where none were.
 
     Raises:
@@ -112,16 +128,26 @@ def gate(baseline: Run, candidate: Run, *, policy: Policy | None = None, pairing
     refuse_other_questions(baseline, candidate)
     if pairing:
         _refuse_times_of_others(pairing, baseline, candidate)
-    judge = _Judge(policy)
     changes = compare(baseline, candidate)
     streams = _streams(baseline, candidate)
+    drifted = drifts(baseline, candidate, changes)
+    timed = speed_findings(pairing, policy.speed)
+    found = list(_excusable(changes, drifted, timed))
+    deciding = [one for one in found if policy.severity(one.kind) in (Severity.STOP, Severity.NO_EVIDENCE)]
+    plan = baseline.plan or candidate.plan
+    applied = apply(
+        waivers or Waivers(), deciding, torch_version=candidate.torch_version, tier=plan.tier if plan else ""
+    )
+    covering = zip(deciding, applied.covering, strict=True)
+    judge = _Judge(policy, {(one.kind, one.name): waived for one, waived in covering if waived})
     reasons = [
         *_failures(baseline, candidate),
         *judge.conformance(changes),
         *judge.completeness(baseline, candidate, changes),
-        *judge.streams(streams, baseline, candidate),
+        *judge.drift(drifted, streams),
         *judge.surroundings(baseline.environment, candidate.environment),
-        *judge.speed(pairing),
+        *judge.speed(timed),
+        *_of_waivers(applied),
     ]
     reasons.sort(key=lambda reason: -reason.outcome.weight)
     outcome = reasons[0].outcome if reasons else Outcome.PASS
@@ -132,15 +158,17 @@ def gate(baseline: Run, candidate: Run, *, policy: Policy | None = None, pairing
         exit_code=outcome.exit_code,
         baseline=sides[0],
         candidate=sides[1],
-        plan=_asked(baseline.plan or candidate.plan),
+        plan=_asked(plan),
         reasons=tuple(reasons),
         counts=family_counts(changes),
         changes=tuple(change for change in changes if change.change is not Change.HELD),
         streams=streams,
+        drifts=drifted,
         speed=pairing,
         policy=policy,
         false_alarm_rate=sum(false_alarm_rate(side.statistical) for side in sides),
         rerun=_rerun(baseline, candidate),
+        stanza=_stanza(reasons, found, candidate.torch_version),
     )
 
 
@@ -227,17 +255,51 @@ CONFORMANCE = {
 
 
 @dataclass(frozen=True)
+class _Excusable:
+    """A finding that a waiver may cover; see reports/waivers.py."""
+
+    kind: str
+    name: str
+    family: str
+    fields: Mapping[str, str]
+
+
+def _excusable(
+    changes: Iterable[ClaimChange], drifted: Iterable[Drift], timed: Iterable[SpeedFinding]
+) -> Iterator[_Excusable]:
+    for change in changes:
+        if change.claim and (kind := CONFORMANCE.get(change.change)):
+            yield _Excusable(kind, change.id, change.claim.family, change.claim.subject.fields)
+    for drift in drifted:
+        if (kind := policy_kind(drift)) in POLICY_KINDS:
+            yield _Excusable(f"drift.{kind}", drift.subject, f"drift.{kind}", drift.fields)
+    for finding in timed:
+        yield _Excusable(finding.kind, finding.workload or "", finding.kind, finding.fields)
+
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
 class _Judge:
-    """Turns what was found into reasons, by a policy."""
+    """Turns what was found into reasons.
+
+    Attributes:
+        policy: what each kind of finding makes of the verdict.
+        waived: (kind, name) of a finding -> the waivers that cover it.
+    """
 
     policy: Policy
+    waived: Mapping[tuple[str, str], tuple[str, ...]]
 
     def conformance(self, changes: list[ClaimChange]) -> Iterator[Reason]:
         """Reasons from claims that are violated in the candidate, or no longer judged there; one for each topic."""
         for change, kind in CONFORMANCE.items():
-            for group in grouped(changes, change):
-                names = tuple(member.id for member in group.members)
-                yield from self._reason(kind, describe(group), names, claims=len(names))
+            alike = [one for one in changes if one.change is change]
+            for waivers, members in self._apart(kind, alike, lambda one: one.id):
+                for group in grouped(members, change):
+                    names = tuple(member.id for member in group.members)
+                    yield from self._reason(kind, describe(group), names, claims=len(names), waivers=waivers)
 
     def completeness(self, baseline: Run, candidate: Run, changes: list[ClaimChange]) -> Iterator[Reason]:
         """Reasons from what was not asked, not answered, or not decided."""
@@ -258,18 +320,16 @@ class _Judge:
         if changes and not compared and not (baseline.failure or candidate.failure):
             yield _undecidable("no claim was judged on both sides")
 
-    def streams(self, streams: Streams, baseline: Run, candidate: Run) -> Iterator[Reason]:
-        """Reasons from fixed-seed digests."""
-        if streams.changed:
-            subjects = {case.subject.key: case.subject for case in (baseline.plan.cases if baseline.plan else ())}
-            named = {key: f"{subject.initializer} in {subject.dtype}" for key, subject in subjects.items()}
-            where = list(dict.fromkeys(named.get(key, key) for key in streams.changed))
-            of = f"{len(streams.changed)} of {plural(streams.same + len(streams.changed), 'subject')}"
-            text = f"stream changed: the same seed gives other weights for {of}: {first_few(where, 5)}"
-            yield from self._reason("drift.stream", text, streams.changed)
-        if streams.missing and not (baseline.failure or candidate.failure):
-            text = f"{plural(len(streams.missing), 'fixed-seed digest')} on one side only: {first_few(streams.missing)}"
-            yield from self._reason("drift.stream", text, streams.missing)
+    def drift(self, drifted: Sequence[Drift], streams: Streams) -> Iterator[Reason]:
+        """Reasons from what changed though it may be right on both sides."""
+        digests = streams.same + len(streams.changed)
+        for kind in POLICY_KINDS:
+            alike = [drift for drift in drifted if policy_kind(drift) == kind]
+            for waivers, members in self._apart(f"drift.{kind}", alike, lambda drift: drift.subject):
+                for topic in topics(members, digests):
+                    names = tuple(member.subject for member in topic.members)
+                    details = topic.members[0].rerun
+                    yield from self._reason(f"drift.{kind}", topic.text, names, details=details, waivers=waivers)
 
     def surroundings(self, before: Environment | None, after: Environment | None) -> Iterator[Reason]:
         """Reasons from what differs beside torch."""
@@ -292,20 +352,60 @@ class _Judge:
             if names:
                 yield from self._reason(kind, f"{what}: {first_few(names, 5)}", tuple(names))
 
-    def speed(self, pairing: Pairing | None) -> Iterator[Reason]:
+    def speed(self, timed: Iterable[SpeedFinding]) -> Iterator[Reason]:
         """Reasons from the paired clock."""
-        for finding in speed_findings(pairing, self.policy.speed):
+        for finding in timed:
             names = (finding.workload,) if finding.workload else ()
-            yield from self._reason(finding.kind, finding.text, names, details=finding.details)
+            waivers = self.waived.get((finding.kind, finding.workload or ""), ())
+            yield from self._reason(finding.kind, finding.text, names, details=finding.details, waivers=waivers)
+
+    def _apart(
+        self, kind: str, items: Iterable[Item], name: Callable[[Item], str]
+    ) -> Iterator[tuple[tuple[str, ...], list[Item]]]:
+        """Findings of one kind by the waivers that cover them; those that none covers first."""
+        by_waivers: dict[tuple[str, ...], list[Item]] = {(): []}
+        for item in items:
+            by_waivers.setdefault(self.waived.get((kind, name(item)), ()), []).append(item)
+        yield from by_waivers.items()
 
     def _reason(
-        self, kind: str, text: str, names: tuple[str, ...], *, claims: int = 0, details: tuple[str, ...] = ()
+        self,
+        kind: str,
+        text: str,
+        names: tuple[str, ...],
+        *,
+        claims: int = 0,
+        details: tuple[str, ...] = (),
+        waivers: tuple[str, ...] = (),
     ) -> Iterator[Reason]:
         """The reason that the policy makes of a finding; none for one that it ignores."""
         severity = self.policy.severity(kind)
-        if severity is not Severity.IGNORE:
-            outcome = Outcome(severity.value)
-            yield Reason(outcome=outcome, kind=kind, text=text, claims=claims, names=names, details=details)
+        if severity is Severity.IGNORE:
+            return
+        outcome = Outcome.NOTICE if waivers else Outcome(severity)
+        yield Reason(outcome=outcome, kind=kind, text=text, claims=claims, names=names, details=details, waived=waivers)
+
+
+def _of_waivers(applied: Applied) -> Iterator[Reason]:
+    """An expired waiver stops whatever it would have covered; one that covers nothing wants to be removed."""
+    for waiver in applied.expired:
+        text = f"the waiver {waiver.id} of {waiver.owner} expired on {waiver.expires}: {waiver.reason}"
+        yield Reason(outcome=Outcome.STOP, kind="waiver.expired", text=text, names=(waiver.id,))
+    for waiver in applied.unused:
+        text = f"the waiver {waiver.id} of {waiver.owner} covers nothing that was found"
+        yield Reason(outcome=Outcome.NOTICE, kind="waiver.unused", text=text, names=(waiver.id,))
+
+
+def _stanza(reasons: Iterable[Reason], found: Iterable[_Excusable], torch_version: str) -> str | None:
+    """The waiver to paste for the most important of the stops that can be waived."""
+    by_kind: dict[str, list[_Excusable]] = {}
+    for one in found:
+        by_kind.setdefault(one.kind, []).append(one)
+    for reason in reasons:
+        about = [one for one in by_kind.get(reason.kind, ()) if one.name in (reason.names or ("",))]
+        if reason.outcome is Outcome.STOP and about:
+            return stanza(about, torch_version=torch_version)
+    return None
 
 
 def _undecidable(text: str) -> Reason:

@@ -37,7 +37,7 @@ def topics(found: Iterable[Drift], digests: int) -> list[Topic]:
     """
     groups: dict[tuple[str, str], list[Drift]] = {}
     for drift in found:
-        kind = "law_of_violated" if drift.kind == "law" and not drift.conforms else drift.kind
+        kind = policy_kind(drift)
         if kind in POLICY_KINDS:
             groups.setdefault((kind, _about(drift) if kind in TOLD_APART else ""), []).append(drift)
     listed = [
@@ -46,6 +46,11 @@ def topics(found: Iterable[Drift], digests: int) -> list[Topic]:
         for members in [sorted(group, key=lambda drift: 1.0 if drift.p is None else drift.p)]
     ]
     return sorted(listed, key=lambda topic: POLICY_KINDS.index(topic.kind))
+
+
+def policy_kind(drift: Drift) -> str:
+    """What the policy calls a drift."""
+    return "law_of_violated" if drift.kind == "law" and not drift.conforms else drift.kind
 
 
 TOLD_APART = ("law", "law_of_violated", "grid", "signature")

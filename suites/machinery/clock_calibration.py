@@ -342,7 +342,7 @@ def _table_of_planted(runs: Sequence[dict[str, Any]]) -> Table:
     by_case: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for run in runs:
         for workload in run["workloads"]:
-            by_case.setdefault((workload["name"], run["name"].removeprefix("x ")), []).append(workload)
+            by_case.setdefault((workload["name"], run["name"].rpartition("x ")[2]), []).append(workload)
     for (name, truth), found in sorted(by_case.items(), key=lambda case: (case[0][0], float(case[0][1]))):
         outcomes = Counter(workload["outcome"] for workload in found)
         known = [one for one in found if one["ratio"] is not None]

@@ -13,13 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fixtures import packing
+from fixtures.claims import SCHEMA
+from fixtures.interface import Interface, Parameter
 from fixtures.packing import pack, packed, read_stored, stored
 from reports import accepting, commands, keeping_commands, records
 from reports.accepting import Unacceptable, accept
 from reports.records import RecordError, read_plan, read_run
 from suites.machinery.making_runs import claim, contract, environment, failure, plan, run, violated, write
 
-MADE = run(claim(), violated(dtype="bfloat16", known="known"), contract(), digests={"a": "b"})
+INTERFACE = Interface(
+    schema=SCHEMA, functions={"kaiming_normal_": (Parameter("tensor", "positional or keyword"),)}, answers={}
+)
+MADE = run(claim(), violated(dtype="bfloat16", known="known"), contract(), digests={"a": "b"}, interface=INTERFACE)
 
 
 @pytest.fixture
@@ -73,6 +78,7 @@ def test_what_the_gate_added_stays_behind(made, tmp_path):
         "claims.jsonl.xz",
         "digests.json",
         "environment.json",
+        "interface.json",
         "plan.json.xz",
         "sketches.npz.xz",
     ]

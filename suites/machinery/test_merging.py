@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.claims import Verdict
+from fixtures.claims import SCHEMA, Verdict
+from fixtures.interface import Interface, Parameter
 from reports import commands
 from reports.merging import Unmergeable, merge, write_run
 from reports.records import Case, read_run
@@ -54,6 +55,32 @@ def refusal(*runs):
         merge(runs, Path("merged"))
     assert "\n" not in str(error.value)
     return str(error.value)
+
+
+def told_of(*parameters):
+    """An interface with one function of these parameters."""
+    function = tuple(Parameter(name, "positional or keyword") for name in parameters)
+    return Interface(schema=SCHEMA, functions={"kaiming_normal_": function}, answers={})
+
+
+def test_parts_describe_one_interface():
+    one, other = (
+        part(claims, interface=told_of("tensor"), label=name) for claims, name in zip(CLAIMS, "ab", strict=False)
+    )
+
+    assert merge([one, other], Path("merged")).interface == told_of("tensor")
+    assert "the interface of the target in b is another than before" in refusal(
+        one, replace(other, interface=told_of("weight"))
+    )
+
+
+def test_parts_are_drawn_with_one_salt():
+    parts = [
+        part(claims, label=str(salt), environment=environment("2.13.0+cpu", options={"salt": salt}))
+        for claims, salt in zip(CLAIMS, (1, 2), strict=False)
+    ]
+
+    assert "salt is 1 in 1 and 2 in 2" in refusal(*parts)
 
 
 @given(places=st.lists(st.integers(0, 3), min_size=len(CLAIMS), max_size=len(CLAIMS)), every_case=st.booleans())

@@ -41,9 +41,9 @@ def test_a_policy_changes_what_it_names_and_nothing_else(policy):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[conformanec]\n", "no table 'conformanec' (perhaps conformance)"),
-        ("[weather]\n", "no table 'weather' (known: conformance, drift, completeness, surroundings, speed)"),
-        ('[drift]\nlaws = "stop"\n', "no key 'laws' (perhaps law) in [drift]"),
+        ("[conformanec]\n", "unknown key 'conformanec'; did you mean 'conformance'?"),
+        ("[weather]\n", "unknown key 'weather'; accepted: completeness, conformance, drift, speed, surroundings"),
+        ('[drift]\nlaws = "stop"\n', "drift: unknown key 'laws'; did you mean 'law'?"),
         ('drift = "stop"\n', "drift is a table: [drift]"),
         ('[drift]\nlaw = "halt"\n', "Invalid enum value 'halt' - at `$.drift.law`"),
         ("[drift]\nlaw = 1\n", "Expected `str`, got `int` - at `$.drift.law`"),

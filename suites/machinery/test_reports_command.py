@@ -81,7 +81,7 @@ def test_the_verdict_on_disk_has_every_change_and_its_findings(folders):
 def test_the_fields_of_the_verdict_on_disk_are_those_that_others_read():
     """Whoever changes them raises VERDICT_SCHEMA."""
     assert (VERDICT_SCHEMA, GateVerdict.__struct_fields__) == (
-        2,
+        3,
         (
             "schema",
             "outcome",
@@ -93,10 +93,12 @@ def test_the_fields_of_the_verdict_on_disk_are_those_that_others_read():
             "counts",
             "changes",
             "streams",
+            "drifts",
             "speed",
             "policy",
             "false_alarm_rate",
             "rerun",
+            "stanza",
         ),
     )
 

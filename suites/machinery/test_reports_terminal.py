@@ -94,10 +94,11 @@ def test_the_first_lines_are_the_verdict_the_three_most_important_reasons_and_wh
 
 @WIDTHS
 def test_the_page_fits_its_window(width):
-    text = printed(verdict_page(stopped(), {}), width)
+    verdict = stopped()
+    text = printed(verdict_page(verdict, {}), width)
 
-    too_long = [line for line in text.splitlines() if len(line) > width]
-    assert all(line.startswith("  nox -s gate") for line in too_long)
+    too_long = [line.strip() for line in text.splitlines() if len(line) > width]
+    assert set(too_long) <= {verdict.rerun, *verdict.stanza.splitlines()}, "but for what is to be copied"
 
 
 @WIDTHS
@@ -105,6 +106,14 @@ def test_the_command_to_copy_is_one_line_in_any_window(width):
     lines = printed(verdict_page(stopped(), {}), width).splitlines()
 
     assert "  nox -s gate -- --baseline 2.13.0 --candidate 2.6.0 --tier quick --device cpu --seed 17" in lines
+
+
+def test_a_stop_comes_with_the_waiver_to_paste():
+    verdict = stopped()
+    lines = printed(verdict_page(verdict, {}), 60).splitlines()
+    start = lines.index("  [[waiver]]")
+
+    assert [line.removeprefix("  ") for line in lines[start : start + 9]] == verdict.stanza.splitlines()
 
 
 @WIDTHS
