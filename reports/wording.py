@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from fixtures.claims import SMALLEST_P, Claim, Effect
+from fixtures.claims import Claim, Effect, p_in_words
 
 LONGEST_TEXT = 500
 """Characters shown of one text from a run file: six lines of a usual window."""
@@ -41,7 +41,7 @@ def plural(count: int, noun: str) -> str:
 
 def p_value(p: float) -> str:
     """A p-value to two digits, or the bound below which floating point ends."""
-    return f"p < {SMALLEST_P:.0e}" if p <= SMALLEST_P else f"p = {p:.2g}"
+    return f"p {p_in_words(p)}"
 
 
 def size(effect: Effect, unit: str | None = None) -> str:

@@ -18,7 +18,7 @@ from typing import Protocol, TypeVar
 
 import pytest
 
-from fixtures.claims import SCHEMA, SMALLEST_P, Claim, Effect, Reading, Verdict, claim_id
+from fixtures.claims import SCHEMA, SMALLEST_P, Claim, Effect, Reading, Verdict, claim_id, p_in_words
 from fixtures.judgement import CONFIRMATION_FACTOR, Judgement, judge
 from fixtures.known import Known
 from fixtures.subjects import Subject, seed_for
@@ -187,8 +187,8 @@ def explain(claim: Claim) -> str:
     """A violated claim in two lines: what was promised of whom, and by how much it is missed."""
     lines = [f"{claim.subject.key}: violated: {claim.statement}"]
     if claim.p is not None:
-        p = f"< {SMALLEST_P:g}" if claim.p <= SMALLEST_P else f"= {claim.p:.2g}"
         seen = f"; {claim.detectable} would be seen" if claim.detectable else ""
+        p = p_in_words(claim.p)
         lines.append(f"  {claim.family}: {claim.effect or 'no finite effect'}, p {p} ({claim.n:,} draws{seen})")
     if claim.note:
         lines.append(f"  {claim.note}")

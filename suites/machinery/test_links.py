@@ -135,17 +135,28 @@ def test_gelus_roundings_are_counted_from_what_its_terms_can_do():
 def test_a_comparison_tells_of_the_worst_value_in_words():
     found, true = np.array([1.0, 2.5, 3.1]), np.array([1.0, 2.0, 3.0])
 
-    compared = compare(found, true, np.full(3, 0.1), place_of)
+    compared = compare(found, true, np.full(3, 0.125), place_of)
 
-    assert (compared.tried, round(compared.strain, 9)) == (3, 5)
-    assert compared.counterexample == "place 1 is 2.5, not 2: off by 5 times what rounding explains"
+    assert (compared.tried, round(compared.strain, 9)) == (3, 4)
+    says = "1 of 3 elements differs: place 1 is 2.5, not 2: off by 4 times what rounding explains"
+    assert compared.counterexample == says
+
+
+def test_a_comparison_counts_wrong_elements_and_tells_the_first_and_the_worst():
+    found, true = np.array([1.0, 2.5, 3.5, 4.0]), np.array([1.0, 2.0, -0.0, 4.0])
+
+    compared = Compared.of([Compared(10, 0.1), compare(found, true, np.full(4, 0.25), place_of)])
+
+    says = "2 of 14 elements differ, the first at place 1; the worst, place 2 is 3.5, not 0: off by 14 times what"
+    assert (compared.counterexample or "").startswith(says)
 
 
 @pytest.mark.parametrize(("found", "true"), [(np.nan, 1.0), (1.0, np.nan), (np.inf, 1.0), (np.inf, -np.inf)])
 def test_no_rounding_explains_what_is_not_finite(found, true):
     compared = compare(np.array([found]), np.array([true]), np.array([1.0]), place_of)
 
-    assert compared.counterexample == f"place 0 is {found:g}, not {true:g}: no rounding explains it"
+    says = f"1 of 1 elements differs: place 0 is {found:g}, not {true:g}: no rounding explains it"
+    assert compared.counterexample == says
 
 
 def test_nan_is_nan_infinities_are_themselves_and_an_exact_value_has_no_leeway():
@@ -158,13 +169,13 @@ def test_nan_is_nan_infinities_are_themselves_and_an_exact_value_has_no_leeway()
 def test_what_is_not_asked_is_not_compared():
     compared = compare(np.array([1.0, 9.0]), np.ones(2), np.zeros(2), place_of, np.array([True, False]))
 
-    assert compared == Compared(1, 0.0, None)
+    assert compared == Compared(1, 0.0)
 
 
 def test_the_worst_of_several_comparisons_speaks_for_all():
-    parts = [Compared(3, 0.5, None), Compared(4, 7.0, "seven"), Compared(5, 2.0, "two")]
+    parts = [Compared(3, 0.5), Compared(4, 7.0, "seven", 3, "six"), Compared(5, 2.0, "two", 1, "two")]
 
-    assert Compared.of(parts) == Compared(12, 7.0, "seven")
+    assert Compared.of(parts) == Compared(12, 7.0, "seven", 4, "six")
 
 
 def test_bits_tell_zeros_apart_and_nan_from_nothing():
