@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-
 import torch
 
 from fixtures.subjects import DTYPES
+from fixtures.threads import using
 from fixtures.weights.streams import Stream, takes_generator
 from suites.refuting import ExactClaim, asks_exactly, settle
 
@@ -85,23 +84,12 @@ def test_the_number_of_threads_changes_nothing(case, findings, target):
     def changes_nothing():
         drawn = {}
         for number in THREADS:
-            with threads(number):
+            with using(number):
                 drawn[number] = stream.bytes(findings.seed("one"))
         for number, weights in drawn.items():
             assert weights == drawn[1], f"{number} threads gave other weights than 1"
 
     settle(findings, THREADED.question(case.subject), changes_nothing)
-
-
-@contextmanager
-def threads(number):
-    """torch's number of threads, for a while."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @asks_exactly(DEFAULT, GENERATOR, ALONE, about=ABOUT)

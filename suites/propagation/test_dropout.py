@@ -1,0 +1,51 @@
+"""Dropout in training: the scaling, the rate, the independence of masks, and the same mask on the way back."""
+
+from __future__ import annotations
+
+from fixtures.propagation.links.dropout import calls_to_resolve, dropout_questions, gather
+from fixtures.subjects import Subject
+from reports.records import Case
+from suites.asking import asks
+from suites.propagation.tiers import FINER_OF_MANY
+from suites.refuting import judge_what_is_drawn
+
+DROPOUT = "propagation.dropout"
+
+SHAPE, CHANNELS, SPLIT = (128, 512), (64, 256, 2, 2), (7, 10_003)
+"""Of the inputs: elements, channels that are dropped as a whole, and enough elements (70 021, two grains of 32 768 and
+more) for three threads."""
+
+RESOLUTION = 0.015
+"""Relative error of the share that is kept: a p of 0.1 by four random bits is 2/16, which keeps 2.8 % too few."""
+
+DROPPED = (
+    # path, shape, dtype; 1 / (1 - p) is a power of two where exact equality is asked
+    ("Dropout(p=0.5)", SHAPE, "float64"),
+    ("Dropout(p=0.5)", SHAPE, "float32"),
+    ("Dropout(p=0.5)", SHAPE, "bfloat16"),
+    ("Dropout(p=0.5)", SHAPE, "float16"),
+    ("Dropout(p=0.1)", SHAPE, "float32"),
+    ("Dropout(p=0.1)", SHAPE, "bfloat16"),
+    ("Dropout(p=0.5, inplace=True)", SHAPE, "float32"),
+    ("Dropout(p=0.5, threads=3)", SPLIT, "float32"),
+    ("Dropout2d(p=0.25)", CHANNELS, "float32"),
+)
+
+
+def cases(tier, run_seed, devices):
+    options = {"mode": None, "nonlinearity": None, "a": None}
+    resolution = RESOLUTION / FINER_OF_MANY[tier]
+    for device in devices:
+        for path, shape, dtype in DROPPED:
+            subject = Subject("dropout", shape, dtype, device=device, path=path, **options)
+            draws = calls_to_resolve(subject, resolution)
+            yield Case(family=DROPOUT, subject=subject, draws=draws, resolution=resolution)
+
+
+@asks(DROPOUT, cases, dropout_questions)
+def test_dropout_scales_what_it_keeps_and_keeps_what_chance_says(case, findings):
+    def run(calls, seed):
+        return gather(case.subject, calls, seed)
+
+    questions = dropout_questions(case.subject, case.resolution)
+    judge_what_is_drawn(findings, [(question, question.read) for question in questions], run)
