@@ -6,9 +6,6 @@ does not explain is enough.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from fixtures.propagation.activations import ACTIVATIONS, LEAKY_SLOPE
 from fixtures.propagation.links.activation import elementwise
 from fixtures.propagation.links.comparing import Compared
@@ -17,9 +14,8 @@ from fixtures.propagation.links.matmul import INPUT_GRADIENTS, OUTPUTS, WEIGHT_G
 from fixtures.propagation.links.network import network_findings
 from fixtures.propagation.plain import path_of
 from fixtures.subjects import DTYPES, HALF_TYPES, Subject
-from reports.records import Case
-from suites.asking import ExactQuestion, asks
-from suites.refuting import counterexample
+from suites.asking import asks
+from suites.propagation.linking import Link, cases_of, settle_all, told
 
 ACTIVATION, INFINITY = "propagation.link.activation", "propagation.link.infinity"
 DERIVATIVE, UNTOUCHED = "propagation.link.derivative", "propagation.link.untouched"
@@ -33,9 +29,6 @@ ELEMENTWISE, CONVOLUTIONS, NETWORKS = (
     "propagation.link.network",
 )
 """Families of cases; one that answers a family of claims of its own has that one's name."""
-
-ROUNDS = {"quick": 1, "full": 4, "soak": 16}
-"""How often everything is tried, on fresh random values."""
 
 SHAPES = ((1, 1), (64, 1), (5, 2), (1, 3), (9, 7), (31, 31), (33, 32), (32, 33), (3, 256), (256, 256))
 """Of linear weights: about the vector widths, odd, square (a transposed weight fits) and single rows and columns."""
@@ -74,19 +67,6 @@ DEEP = (
 ACTIVATED = ((128, 128), 50, 16, "float32")
 """Networks of each nonlinearity."""
 
-
-@dataclass(frozen=True)
-class Link:
-    """One exact claim: its family, and what it says of a subject."""
-
-    family: str
-    says: str
-
-    def question(self, name: str) -> ExactQuestion:
-        """The question about one subject, by its name in words."""
-        return ExactQuestion(self.family, f"{name} {self.says}")
-
-
 ELEMENTWISE_LINKS = (
     Link(ACTIVATION, "of zeros, subnormal, large and ordinary values is phi(z) up to its computation's rounding"),
     Link(INFINITY, "of plus and minus infinity is phi's limit where phi gives one"),
@@ -113,11 +93,6 @@ NETWORK_LINKS = (
 def dtypes_on(device):
     """Half types are summed as an accelerator's settings say, and not every accelerator has float64."""
     return DTYPES if device == "cpu" else ("float32",)
-
-
-def cases_of(family, tier, subjects):
-    for subject in subjects:
-        yield Case(family=family, subject=subject, draws=ROUNDS[tier], resolution=0.0)
 
 
 def elementwise_cases(tier, run_seed, devices):
@@ -220,23 +195,3 @@ def test_a_deep_network_is_linked_as_it_should_be(case, findings, target):
         return found.values, found.slopes, found.outputs, found.input_gradients, repeated
 
     settle_all(findings, network_questions, lambda seed: network_findings(case.subject, seed, target), read)
-
-
-def told(words, tried):
-    """A finding without a size: `words` of a counterexample, or None after so many were tried."""
-    return Compared(tried, 0.0, words)
-
-
-def settle_all(findings, questions, find: Callable, read: Callable):
-    """Answer a case's questions from what is found in each of its rounds; an exception refutes all of them."""
-    asked = questions(findings.case.subject)
-    rounds = []
-    words = counterexample(
-        lambda: rounds.extend(read(find(findings.seed(str(number)))) for number in range(findings.case.draws))
-    )
-    for place, question in enumerate(asked):
-        if words:
-            findings.exact(question, words, 1)
-            continue
-        found = Compared.of([answers[place] for answers in rounds])
-        findings.exact(question, found.counterexample, found.tried, effect=found.effect if found.strain else None)

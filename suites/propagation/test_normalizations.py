@@ -1,0 +1,76 @@
+"""Normalizations: outputs, gradients through mean and variance, affine parameters, running statistics, eval()."""
+
+from __future__ import annotations
+
+from fixtures.propagation.links.matmul import INPUT_GRADIENTS, OUTPUTS, WEIGHT_GRADIENTS
+from fixtures.propagation.links.normalization import RUNNING, answered, exists, normalization_findings
+from fixtures.subjects import Subject
+from suites.asking import asks
+from suites.propagation.linking import Link, cases_of, settle_all
+
+NORMALIZATIONS = "propagation.link.normalization"
+
+NORMALIZED = (
+    # path, shape of the input, layout
+    ("BatchNorm1d(19)", (37, 19), "contiguous"),
+    ("BatchNorm1d(8)", (9, 8, 33), "contiguous"),
+    ("BatchNorm2d(12)", (7, 12, 9, 11), "contiguous"),
+    ("BatchNorm2d(12)", (7, 12, 9, 11), "channels_last"),
+    ("BatchNorm2d(12, momentum=None)", (4, 12, 5, 3), "contiguous"),
+    ("BatchNorm2d(12, affine=False, track_running_stats=False)", (4, 12, 5, 3), "contiguous"),
+    ("BatchNorm3d(5)", (3, 5, 4, 3, 7), "contiguous"),
+    ("InstanceNorm2d(6, affine=True)", (5, 6, 9, 11), "contiguous"),
+    ("GroupNorm(3, 12)", (5, 12, 9, 7), "contiguous"),
+    ("GroupNorm(3, 12)", (5, 12, 9, 7), "channels_last"),
+    ("LayerNorm(65)", (17, 5, 65), "contiguous"),
+    ("LayerNorm((7, 9), elementwise_affine=False)", (17, 7, 9), "contiguous"),
+    ("RMSNorm(65)", (17, 5, 65), "contiguous"),
+)
+"""Sizes that are no multiples of a vector's, batches and images of both layouts, each option once."""
+
+DTYPES = ("float64", "float32")
+
+LINKS = {
+    OUTPUTS: Link("propagation.link.norm_output", "gives w (x - mean) / sqrt(var + eps) + b, to within rounding"),
+    INPUT_GRADIENTS: Link(
+        "propagation.link.norm_input_gradient",
+        "sends gradients back through mean and variance in training, past running statistics in eval(), to within "
+        "rounding",
+    ),
+    WEIGHT_GRADIENTS: Link(
+        "propagation.link.norm_weight_gradient", "adds up gradients of weight and bias to within rounding"
+    ),
+    RUNNING: Link(
+        "propagation.link.norm_running",
+        "moves running statistics by the momentum, to the mean and the unbiased variance, in training alone",
+    ),
+}
+
+
+def cases(tier, run_seed, devices):
+    """Where the device has float64 or not, float32 is asked."""
+    options = {"mode": None, "nonlinearity": None, "a": None}
+    subjects = (
+        Subject("normalization", shape, dtype, layout=layout, device=device, path=path, **options)
+        for device in devices
+        for path, shape, layout in NORMALIZED
+        for dtype in (DTYPES if device == "cpu" else ("float32",))
+    )
+    yield from cases_of(NORMALIZATIONS, tier, filter(exists, subjects))
+
+
+def questions(subject):
+    shape = "x".join(map(str, subject.shape))
+    return [LINKS[name].question(f"{subject.path} of {shape} in {subject.dtype}") for name in answered(subject)]
+
+
+@asks(NORMALIZATIONS, cases, questions)
+def test_a_normalization_is_what_float64_makes_of_it(case, findings):
+    if not exists(case.subject):
+        findings.no_evidence(questions(case.subject), "this release of torch lacks the module")
+        return
+
+    def read(found):
+        return [found[name] for name in answered(case.subject)]
+
+    settle_all(findings, questions, lambda seed: normalization_findings(case.subject, seed), read)
