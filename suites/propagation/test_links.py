@@ -52,8 +52,30 @@ CONVOLVED = (
     ((4, 3, 2, 2, 2), "contiguous", "ConvTranspose3d(stride=2)"),
 )
 
+CONVOLVED_LARGE = (
+    ((4, 3, 7, 5), "contiguous", "Conv2d(stride=(2, 1), padding=(3, 1), bias=True, batch=17, size=(9, 35))"),
+    ((8, 3, 7, 7), "channels_last", "Conv2d(stride=2, padding=3, batch=4, size=(17, 66))"),
+    (
+        (6, 2, 3, 5),
+        "contiguous",
+        "Conv2d(padding=(0, 2), dilation=(3, 1), groups=2, bias=True, batch=4, size=(40, 9))",
+    ),
+    ((6, 1, 5, 5), "channels_last", "Conv2d(padding=2, groups=6, bias=True, batch=17, size=(35, 5))"),
+    ((136, 130, 3, 3), "contiguous", "Conv2d(padding=1, bias=True, batch=5, size=8)"),
+    ((136, 130, 3, 3), "channels_last", "Conv2d(padding=1, bias=True, batch=5, size=8)"),
+    ((6, 4, 9), "contiguous", "Conv1d(stride=3, padding=4, bias=True, batch=17, size=101)"),
+    ((4, 2, 5, 3, 1), "contiguous", "Conv3d(stride=(1, 2, 1), padding=(2, 0, 0), bias=True, batch=4, size=(5, 34, 6))"),
+    (
+        (6, 4, 5, 3),
+        "contiguous",
+        "ConvTranspose2d(stride=(3, 1), padding=(2, 0), output_padding=(1, 0), bias=True, batch=5, size=(12, 34))",
+    ),
+)
+"""Kernels, images and batches beyond what small kernels of the library take, options that differ by dimension, and more
+than 65 536 weights. Asked in float32."""
+
 CONVOLVED_IN_HALF = ((16, 3, 3, 3), (6, 4, 3, 3))
-"""Shapes that half types are asked about: their bound is coarse (see convolution_links.py)."""
+"""Shapes that half types are asked about: their bound is coarse (see links/convolution.py)."""
 
 DEEP = (
     # widths, layers, inputs, dtype; a single input takes the path of products with a vector
@@ -80,7 +102,6 @@ LINEAR_LINKS = (
     Link(INTEGERS, "sums up products of integers without error"),
     Link(UNTOUCHED, "leaves inputs, weight and output gradients as they were"),
 )
-CONVOLUTION_LINKS = LINEAR_LINKS[:3]
 NETWORK_LINKS = (
     Link(ACTIVATION, "feed each layer phi(z) of the one before, up to its computation's rounding"),
     Link(DERIVATIVE, "multiply gradients by phi'(z), up to its computation's rounding"),
@@ -130,18 +151,22 @@ def linear_questions(subject):
 
 def convolution_cases(tier, run_seed, devices):
     """On the CPU: accelerators round a convolution's float32 inputs to TF32 unless told otherwise."""
+    if "cpu" not in devices:
+        return
     subjects = (
         he(shape, dtype, "cpu", path, layout=layout)
         for shape, layout, path in CONVOLVED
         for dtype in DTYPES
-        if "cpu" in devices and (dtype not in HALF_TYPES or shape in CONVOLVED_IN_HALF)
+        if dtype not in HALF_TYPES or shape in CONVOLVED_IN_HALF
     )
     yield from cases_of(CONVOLUTIONS, tier, subjects)
+    large = (he(shape, "float32", "cpu", path, layout=layout) for shape, layout, path in CONVOLVED_LARGE)
+    yield from cases_of(CONVOLUTIONS, tier, large)
 
 
 def convolution_questions(subject):
     shape = "x".join(map(str, subject.shape))
-    return [link.question(f"{subject.path} by {shape} in {subject.dtype}") for link in CONVOLUTION_LINKS]
+    return [link.question(f"{subject.path} by {shape} in {subject.dtype}") for link in LINEAR_LINKS]
 
 
 def network_cases(tier, run_seed, devices):
@@ -183,7 +208,8 @@ def test_a_linear_layer_is_a_product_of_matrices(case, findings, target):
 @asks(CONVOLUTIONS, convolution_cases, convolution_questions)
 def test_a_convolution_is_a_product_of_patches(case, findings, target):
     def read(found):
-        return [found[name] for name in (OUTPUTS, INPUT_GRADIENTS, WEIGHT_GRADIENTS)]
+        rounded = [found.rounded[name] for name in (OUTPUTS, INPUT_GRADIENTS, WEIGHT_GRADIENTS)]
+        return *rounded, found.exact, told(found.overwritten, 1)
 
     settle_all(findings, convolution_questions, lambda seed: convolution_findings(case.subject, seed, target), read)
 
