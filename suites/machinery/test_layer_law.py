@@ -20,7 +20,7 @@ from fixtures.propagation.layers import (
     shape,
     worst_layer,
 )
-from fixtures.propagation.likeness import ANY_TWO, Likeness
+from fixtures.propagation.likeness import ANY_TWO, LAGS, Likeness
 from suites.conftest import settings_key
 
 ALARM = 1e-8
@@ -201,6 +201,37 @@ def test_likeness_of_independent_layers_exceeds_no_level(read, generator):
 
     for level in LEVELS:
         assert stats.binom.sf(int((p <= level).sum()) - 1, REPLICATES, level) > ALARM
+
+
+def test_likeness_of_rearranged_layers_exceeds_no_level(generator):
+    p = np.array([likeness_of(generator.normal(0, 1, (2, 3, 16, 16))).any_order().p for _ in range(REPLICATES)])
+
+    for level in LEVELS:
+        assert stats.binom.sf(int((p <= level).sum()) - 1, REPLICATES, level) > ALARM
+
+
+REARRANGEMENTS = {
+    "transposed": lambda weight: weight.T,
+    **{f"shifted by {lag}": lambda weight, lag=lag: np.roll(weight, -lag) for lag in (*LAGS, 32)},
+}
+
+
+@pytest.mark.parametrize("shape", [(16, 32), (32, 32)])
+@pytest.mark.parametrize("way", REARRANGEMENTS)  # a row is of 32
+def test_a_layer_that_is_another_one_rearranged_is_seen_and_named(way, shape, generator):
+    weights = [generator.normal(0, 1, shape if number % 2 else shape[::-1]) for number in range(20)]
+    weights[8 if way == "transposed" else 7] = REARRANGEMENTS[way](weights[3].copy())
+
+    reading = likeness_of([weights]).any_order()
+
+    assert reading.p < CERTAIN
+    assert {"4", "9" if way == "transposed" else "8"} < set(reading.where.split())
+    assert likeness_of([weights]).any_two().p > SCREEN
+
+
+def test_layers_too_small_to_tell_are_no_evidence(generator):
+    assert likeness_of([generator.normal(0, 1, (5, 4, 4))]).any_order().blind
+    assert likeness_of([generator.normal(0, 1, (5, 50))]).any_two().blind
 
 
 def test_correlated_neighbours_are_seen_where_they_are_said_to_be(generator):
