@@ -14,6 +14,7 @@ from fixtures.propagation.links.matmul import INPUT_GRADIENTS, OUTPUTS, WEIGHT_G
 from fixtures.propagation.links.network import network_findings
 from fixtures.propagation.plain import path_of
 from fixtures.subjects import DTYPES, HALF_TYPES, Subject
+from fixtures.threads import threads_of
 from suites.asking import asks
 from suites.propagation.linking import Link, cases_of, settle_all, told
 
@@ -35,6 +36,12 @@ SHAPES = ((1, 1), (64, 1), (5, 2), (1, 3), (9, 7), (31, 31), (33, 32), (32, 33),
 
 LARGE = (520, 1040)
 """Wider than what small kernels are made for; asked in float32, the dtype in which others would go unnoticed."""
+
+THREADS = 3
+"""Of torch, where the suites keep to one otherwise: a number that divides neither elements nor rows."""
+
+SHARED = (7, 10_003)
+"""Elements for several threads: 70 021, more than two of the grains of 32 768 that torch hands out."""
 
 CONVOLVED = (
     # shape of the weight, layout, options
@@ -125,10 +132,14 @@ def elementwise_cases(tier, run_seed, devices):
         for name in ACTIVATIONS
     )
     yield from cases_of(ELEMENTWISE, tier, subjects)
+    if "cpu" in devices:
+        path = f"elementwise(threads={THREADS})"
+        yield from cases_of(ELEMENTWISE, tier, (Subject(name, SHARED, path=path, **options) for name in ACTIVATIONS))
 
 
 def elementwise_questions(subject):
-    return [link.question(f"{subject.initializer} in {subject.dtype}") for link in ELEMENTWISE_LINKS]
+    how = f", {subject.numel} elements by {threads_of(subject)} threads," if subject.shape else ""
+    return [link.question(f"{subject.initializer} in {subject.dtype}{how}") for link in ELEMENTWISE_LINKS]
 
 
 def he(shape, dtype, device, path, nonlinearity="relu", **options):
@@ -142,11 +153,15 @@ def linear_cases(tier, run_seed, devices):
     subjects = (he(shape, dtype, on, "linear") for on in devices for dtype in dtypes_on(on) for shape in SHAPES)
     yield from cases_of(MATMUL, tier, subjects)
     yield from cases_of(MATMUL, tier, (he(LARGE, "float32", on, "linear") for on in devices))
+    if "cpu" in devices:
+        yield from cases_of(MATMUL, tier, [he(LARGE, "float32", "cpu", f"linear(threads={THREADS})")])
 
 
 def linear_questions(subject):
     n_out, n_in = subject.shape
-    return [link.question(f"a linear layer from {n_in} to {n_out} in {subject.dtype}") for link in LINEAR_LINKS]
+    threads = threads_of(subject)
+    how = f" by {threads} threads" if threads > 1 else ""
+    return [link.question(f"a linear layer from {n_in} to {n_out} in {subject.dtype}{how}") for link in LINEAR_LINKS]
 
 
 def convolution_cases(tier, run_seed, devices):
