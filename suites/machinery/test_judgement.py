@@ -151,3 +151,12 @@ def test_a_reading_that_could_not_see_its_fault_never_holds():
 
 def test_a_reading_that_could_not_see_its_fault_may_still_violate():
     assert judge(Reading(n=10, p=1e-13, blind="too few draws"), confirm=unasked).verdict is Verdict.VIOLATED
+
+
+def test_what_could_not_have_been_seen_is_not_refuted_by_fresh_draws_either():
+    blind = Reading(n=40, p=0.5, blind="too few draws")
+
+    judgement = judge(Reading(n=10, p=1e-5), confirm=lambda: blind)
+
+    assert judgement.verdict is Verdict.NO_EVIDENCE
+    assert (judgement.note or "").startswith("too few draws; p = 1.0e-05 at the screen")

@@ -15,6 +15,7 @@ from fixtures.propagation.trajectories import drawing, networks_to_resolve, squa
 from fixtures.subjects import Subject
 from reports.records import Case
 from suites.asking import ExactQuestion, asks
+from suites.propagation.promising import ALL_LAYERS, judge_as_promised, promised
 from suites.propagation.tiers import FINER_OF_MANY
 from suites.refuting import exact_case, judge_what_is_drawn, settle
 
@@ -25,7 +26,7 @@ LAYERS = 50
 WIDTH = 64
 
 RESOLUTION = 0.03
-"""Relative error of the control's own scale that is seen; He's is wrong by 30 % and more."""
+"""Relative error of the control's own scale that networks are drawn for; He's is wrong by 30 % and more."""
 
 CONTROLS = (
     # initializer, nonlinearity that it is told, dtype: the squares of std 0.01 and 1 shrink and grow by 1e-124 and 1e75
@@ -61,7 +62,7 @@ def control_cases(tier, run_seed, devices):
             subject = without_kaiming(initializer, nonlinearity, dtype, WIDTH, LAYERS, device)
             finer = RESOLUTION / FINER_OF_MANY[tier]
             networks = networks_to_resolve(subject, finer)
-            yield Case(family=CONTROL, subject=subject, draws=networks, resolution=finer)
+            yield Case(family=CONTROL, subject=subject, draws=networks, resolution=promised(finer))
 
 
 def overflow_cases(tier, run_seed, devices):
@@ -86,7 +87,7 @@ def test_a_control_fails_at_its_own_rate(case, findings, target):
     def run(networks, seed):
         return gather_control(case.subject, networks, seed, target)
 
-    judge_what_is_drawn(findings, [(question, question.read) for question in control_questions(case.subject)], run)
+    judge_as_promised(findings, control_questions(case.subject), run, ALL_LAYERS)
 
 
 @asks(OVERFLOW, overflow_cases, overflow_questions)

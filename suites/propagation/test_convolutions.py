@@ -18,8 +18,9 @@ from fixtures.propagation.plain_questions import layer_questions
 from fixtures.subjects import Subject
 from reports.records import Case
 from suites.asking import ExactQuestion, asks
+from suites.propagation.promising import LAYER_BY_LAYER, judge_as_promised, promised
 from suites.propagation.tiers import FINER
-from suites.refuting import counterexample, exact_case, judge_what_is_drawn
+from suites.refuting import counterexample, exact_case
 
 LAWS = "propagation.convolutions"
 LINKS = "propagation.link.convolutions"
@@ -38,7 +39,8 @@ SAMPLES = {"padded": 24, "unpadded": 8, "strided": 24, "dilated": 24, "transpose
 """In a batch. On a CPU torch chooses among its own kernels, NNPACK's and oneDNN's by this, with thresholds at 16."""
 
 RESOLUTION = 0.3
-"""Relative scale error that must be seen in each layer alone. torch's default is off by 59 %."""
+"""Relative scale error in each layer alone that networks are drawn for (see promising.py); torch's default is off by
+59 %."""
 
 CORE_RESOLUTION = 0.07
 """That of the core network; all its layers together show 0.8 % forward and 0.4 % backward."""
@@ -61,7 +63,7 @@ def he(shape, path, **fields):
 
 
 def convolution_subjects(device):
-    """Subjects, and the relative scale error that each must show in every layer."""
+    """Subjects, and the relative scale error in every layer that networks are drawn for."""
 
     def padded(rank=2, **fields):
         return he(shape_of("padded", rank), path_of(rank, "padded", LAYERS, 24, SIZES[rank]), device=device, **fields)
@@ -85,10 +87,10 @@ def convolution_subjects(device):
 def law_cases(tier, run_seed, devices):
     for device in devices:
         for subject, resolution in convolution_subjects(device):
-            resolution /= FINER[tier]
+            finer = resolution / FINER[tier]
             core = subject.shape == (32, 32, 3, 3)
-            draws = networks_to_resolve(subject, resolution)
-            yield Case(family=LAWS, subject=subject, draws=draws, resolution=resolution, core=core)
+            draws = networks_to_resolve(subject, finer)
+            yield Case(family=LAWS, subject=subject, draws=draws, resolution=promised(finer), core=core)
 
 
 def law_questions(subject):
@@ -104,7 +106,7 @@ def test_signals_and_gradients_follow_their_law_at_every_convolution(case, findi
     def run(networks, seed):
         return gather(case.subject, networks, seed, case.resolution, target)
 
-    judge_what_is_drawn(findings, [(question, question.read) for question in law_questions(case.subject)], run)
+    judge_as_promised(findings, law_questions(case.subject), run, LAYER_BY_LAYER)
 
 
 PRODUCTS = {

@@ -6,8 +6,8 @@ from fixtures.propagation.links.dropout import calls_to_resolve, dropout_questio
 from fixtures.subjects import Subject
 from reports.records import Case
 from suites.asking import asks
+from suites.propagation.promising import judge_as_promised
 from suites.propagation.tiers import FINER_OF_MANY
-from suites.refuting import judge_what_is_drawn
 
 DROPOUT = "propagation.dropout"
 
@@ -47,5 +47,4 @@ def test_dropout_scales_what_it_keeps_and_keeps_what_chance_says(case, findings)
     def run(calls, seed):
         return gather(case.subject, calls, seed)
 
-    questions = dropout_questions(case.subject, case.resolution)
-    judge_what_is_drawn(findings, [(question, question.read) for question in questions], run)
+    judge_as_promised(findings, dropout_questions(case.subject), run, ("rate",))

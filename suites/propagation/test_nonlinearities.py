@@ -22,8 +22,9 @@ from fixtures.propagation.nonlinearities import (
 from fixtures.subjects import Subject
 from reports.records import Case
 from suites.asking import ExactQuestion, asks
+from suites.propagation.promising import judge_as_promised, promised
 from suites.propagation.tiers import FINER
-from suites.refuting import exact_case, judge_what_is_drawn, settle
+from suites.refuting import exact_case, settle
 
 MAP = "propagation.nonlinearity.map"
 GAIN = "propagation.nonlinearity.gain"
@@ -112,9 +113,9 @@ def single_cases(tier, run_seed, devices):
         for activation in ACTIVATIONS:
             for q in MOMENTS:
                 subject = subject_of("single", activation, shape=SINGLE_SHAPE, device=device, arguments=f"(q={q})")
-                resolution = RESOLUTION / FINER[tier]
-                draws = draws_to_resolve(subject, resolution)
-                yield Case(family=SINGLE, subject=subject, draws=draws, resolution=resolution)
+                finer = RESOLUTION / FINER[tier]
+                draws = draws_to_resolve(subject, finer)
+                yield Case(family=SINGLE, subject=subject, draws=draws, resolution=promised(finer))
 
 
 @asks(SINGLE, single_cases, single_questions)
@@ -122,7 +123,7 @@ def test_one_layer_changes_second_moments_and_gradients_by_the_maps_factors(case
     def run(draws, seed):
         return sample(case.subject, draws, seed, target)
 
-    judge_what_is_drawn(findings, [(question, question.read) for question in single_questions(case.subject)], run)
+    judge_as_promised(findings, single_questions(case.subject), run, ("factor", "chi"))
 
 
 def deep_cases(tier, run_seed, devices):
@@ -130,9 +131,9 @@ def deep_cases(tier, run_seed, devices):
     for device in devices:
         for activation, nonlinearity in [*pairs, SELF_NORMALIZING]:
             subject = subject_of("deep", activation, nonlinearity, DEEP_SHAPE, device=device, arguments=f"({DEPTH})")
-            resolution = A_LAYER / FINER[tier]
-            networks = networks_to_resolve(subject, resolution)
-            yield Case(family=DEEP, subject=subject, draws=networks, resolution=resolution)
+            finer = A_LAYER / FINER[tier]
+            networks = networks_to_resolve(subject, finer)
+            yield Case(family=DEEP, subject=subject, draws=networks, resolution=promised(finer))
 
 
 @asks(DEEP, deep_cases, deep_questions)
@@ -140,4 +141,4 @@ def test_fifty_layers_change_second_moments_as_the_map_says(case, findings, targ
     def run(networks, seed):
         return descend(case.subject, networks, seed, target)
 
-    judge_what_is_drawn(findings, [(question, question.read) for question in deep_questions(case.subject)], run)
+    judge_as_promised(findings, deep_questions(case.subject), run, ("depth",))

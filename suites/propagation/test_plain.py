@@ -9,58 +9,62 @@ from fixtures.propagation.plain_questions import plain_questions
 from fixtures.subjects import Subject
 from reports.records import Case
 from suites.asking import asks
+from suites.propagation.promising import LAYER_BY_LAYER, judge_as_promised, promised
 from suites.propagation.tiers import FINER
-from suites.refuting import judge_what_is_drawn
 
 PLAIN = "propagation.plain"
 
 SIZES = (
-    # width or widths, layers, inputs, dtype, relative scale error that must be seen in each layer alone
-    ((256, 256), 64, 64, "float32", 0.02),
-    ((1024, 1024), 50, 64, "float32", 0.03),
-    ((96, 160), 128, 32, "float32", 0.05),
-    ((64, 64), 256, 16, "float32", 0.1),
-    ((32, 32), 1000, 8, "float64", 0.3),
-    ((16, 16), 50, 4, "float32", 0.2),
+    # width or widths, layers, inputs, dtype, relative scale error in each layer alone that networks are drawn for, and
+    # what is left of its degrees of freedom (see promising.py): signals of deep networks grow alike
+    ((256, 256), 64, 64, "float32", 0.02, 1.0),
+    ((1024, 1024), 50, 64, "float32", 0.03, 1.0),
+    ((96, 160), 128, 32, "float32", 0.05, 1.0),
+    ((64, 64), 256, 16, "float32", 0.1, 0.7),
+    ((32, 32), 1000, 8, "float64", 0.3, 0.18),
+    ((16, 16), 50, 4, "float32", 0.2, 1.0),
 )
 """From wide to narrow, from 50 to 1000 layers. What a layer must show grows as it gets narrower: the networks drawn for
 0.1 % of scale at width 16 would be a hundred thousand. The deepest runs in float64: after 1000 layers of width 32 the
 typical signal has shrunk by e**39 with a spread of e**6, and its gradient as well."""
 
-HALF_SIZE = ((256, 256), 64, 64, 0.08)
+HALF_SIZE = ((256, 256), 64, 64, 0.08, 0.5)
 """Half types keep fewer directions of the inputs apart (see layer_law.worth_keeping), as few as one in ten."""
 
 ACTIVATED = ((128, 128), 50, 16, 0.05)
 """Networks of each nonlinearity."""
 
+LEFT = {"sigmoid": 0.07, "softplus": 0.85}
+"""By nonlinearities that send all inputs into nearly one direction: what that leaves of the degrees of freedom."""
+
 
 def cases(tier, run_seed, devices):
     for device in devices:
-        for subject, resolution in plain_subjects(device):
-            resolution /= FINER[tier]
-            networks = networks_to_resolve(subject, resolution)
+        for subject, drawn_for, left in plain_subjects(device):
+            finer = drawn_for / FINER[tier]
+            networks = networks_to_resolve(subject, finer)
             core = "plain_relu(64" in subject.path and subject.dtype == "float32"
-            yield Case(family=PLAIN, subject=subject, draws=networks, resolution=resolution, core=core)
+            yield Case(family=PLAIN, subject=subject, draws=networks, resolution=promised(finer, left), core=core)
 
 
 def plain_subjects(device):
-    """Subjects, and the relative scale error that each must show in every layer."""
+    """Subjects, the relative scale error in every layer that networks are drawn for, what is left of that."""
 
     def he(shape, path, dtype="float32", mode="fan_in", **nonlinearity):
         options = {"nonlinearity": "relu"} | nonlinearity
         return Subject("kaiming_normal_", shape, dtype, mode=mode, device=device, path=path, **options)
 
-    for shape, layers, inputs, dtype, resolution in SIZES:
+    for shape, layers, inputs, dtype, resolution, left in SIZES:
         modes = ("fan_in", "fan_out") if shape[0] != shape[1] else ("fan_in",)
         for mode in modes:
-            yield he(shape, path_of(layers, inputs), dtype, mode), resolution
-    shape, layers, inputs, resolution = HALF_SIZE
+            yield he(shape, path_of(layers, inputs), dtype, mode), resolution, left
+    shape, layers, inputs, resolution, left = HALF_SIZE
     for dtype in ("bfloat16", "float16"):
-        yield he(shape, path_of(layers, inputs), dtype), resolution
+        yield he(shape, path_of(layers, inputs), dtype), resolution, left
     shape, layers, inputs, resolution = ACTIVATED
     for activation in ACTIVATIONS:
         leaky = {"nonlinearity": "leaky_relu", "a": LEAKY_SLOPE} if activation == "leaky_relu" else {}
-        yield he(shape, path_of(layers, inputs, activation), **leaky), resolution
+        yield he(shape, path_of(layers, inputs, activation), **leaky), resolution, LEFT.get(activation, 1.0)
 
 
 @asks(PLAIN, cases, plain_questions)
@@ -68,4 +72,4 @@ def test_signals_and_gradients_follow_their_law_at_every_layer(case, findings, t
     def run(networks, seed):
         return gather(case.subject, networks, seed, case.resolution, target)
 
-    judge_what_is_drawn(findings, [(question, question.read) for question in plain_questions(case.subject)], run)
+    judge_as_promised(findings, plain_questions(case.subject), run, LAYER_BY_LAYER)

@@ -33,6 +33,7 @@ from fixtures.propagation.ranges import (
 from fixtures.subjects import HALF_TYPES, Subject
 from reports.records import Case
 from suites.asking import ExactQuestion, asks
+from suites.propagation.promising import LAYER_BY_LAYER, judge_as_promised, promised
 from suites.propagation.tiers import FINER
 from suites.refuting import counterexample, exact_case, judge_what_is_drawn
 
@@ -53,7 +54,10 @@ REDUCED = ("high", "medium", "autocast")
 NETWORK_SHAPE = (256, 256)
 PATH = "relu(64, inputs=64)"
 RESOLUTION = 0.08
-"""Relative scale error in each of 64 layers, as for networks of a half type (test_plain.py)."""
+"""Relative scale error in each of 64 layers that networks are drawn for, as those of a half type (test_plain.py)."""
+
+LEFT = 0.5
+"""What rounding leaves of a layer's degrees of freedom, as there."""
 
 DOUBLING = Subject("normal_(std=0.25)", (128, 128), mode=None, nonlinearity=None, path="overflow_relu(24)")
 """With twice the std of He, signals double at every layer: float16 ends at 65504, about 2**16."""
@@ -126,9 +130,9 @@ def network_cases(tier, run_seed, devices):
     for device in devices:
         for name, dtype in precisions(device, REDUCED):
             subject = on(base, device, dtype, path=f"{name}_{PATH}")
-            resolution = RESOLUTION / FINER[tier]
-            networks = networks_to_resolve(plain_subject(subject), resolution)
-            yield Case(family=NETWORK, subject=subject, draws=networks, resolution=resolution)
+            finer = RESOLUTION / FINER[tier]
+            networks = networks_to_resolve(plain_subject(subject), finer)
+            yield Case(family=NETWORK, subject=subject, draws=networks, resolution=promised(finer, LEFT))
 
 
 @asks(NETWORK, network_cases, network_questions)
@@ -141,7 +145,7 @@ def test_signals_and_gradients_follow_their_law_in_reduced_precision(case, findi
     def run(networks, seed):
         return gather_under(case.subject, networks, seed, case.resolution, target)
 
-    judge_what_is_drawn(findings, [(question, question.read) for question in questions], run)
+    judge_as_promised(findings, questions, run, LAYER_BY_LAYER)
 
 
 @dataclass(frozen=True)

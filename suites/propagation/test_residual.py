@@ -16,6 +16,7 @@ from fixtures.propagation.residual_evidence import (
 from fixtures.subjects import Subject
 from reports.records import Case
 from suites.asking import ExactQuestion, asks
+from suites.propagation.promising import LAYER_BY_LAYER, judge_as_promised, promised
 from suites.propagation.tiers import FINER
 from suites.refuting import counterexample, exact_case, judge_what_is_drawn
 
@@ -34,8 +35,8 @@ NARROW = 8
 """The same where no layer has to speak for itself."""
 
 RESOLUTION = 0.5
-"""Relative scale error that must be seen in each of 156 layers alone, the narrowest of which has 144 weights; torch's
-default is off by 59 %. Together they show 1 %."""
+"""Relative scale error in each of 156 layers alone that networks are drawn for (see promising.py); the narrowest has
+144 weights. torch's default is off by 59 %. Together they show 1 %."""
 
 NETWORKS = 12
 """Whose growth is compared with that of as many of NumPy's. Fewer than ten give no rank test a p-value of 1e-4."""
@@ -50,9 +51,9 @@ def residual_subjects(device, width, samples):
 def layer_cases(tier, run_seed, devices):
     for device in devices:
         for subject in residual_subjects(device, WIDTH, samples=2):
-            resolution = RESOLUTION / FINER[tier]
-            draws = networks_to_resolve(subject, resolution)
-            yield Case(family=LAYERS, subject=subject, draws=draws, resolution=resolution)
+            finer = RESOLUTION / FINER[tier]
+            draws = networks_to_resolve(subject, finer)
+            yield Case(family=LAYERS, subject=subject, draws=draws, resolution=promised(finer))
 
 
 @asks(LAYERS, layer_cases, residual_layer_questions)
@@ -60,8 +61,7 @@ def test_every_layer_of_a_residual_network_follows_its_law(case, findings, targe
     def run(networks, seed):
         return gather_layers(case.subject, networks, seed, case.resolution, target)
 
-    questions = residual_layer_questions(case.subject)
-    judge_what_is_drawn(findings, [(question, question.read) for question in questions], run)
+    judge_as_promised(findings, residual_layer_questions(case.subject), run, LAYER_BY_LAYER)
 
 
 def block_cases(tier, run_seed, devices):

@@ -9,11 +9,11 @@ from fixtures.propagation.trajectory_questions import TRAJECTORY, trajectory_que
 from fixtures.subjects import Subject
 from reports.records import Case
 from suites.asking import asks
+from suites.propagation.promising import ALL_LAYERS, judge_as_promised, promised
 from suites.propagation.tiers import FINER_OF_MANY
-from suites.refuting import judge_what_is_drawn
 
 SIZES = (
-    # width or widths, layers, nonlinearity, relative scale error of all layers that must be seen
+    # width or widths, layers, nonlinearity, relative scale error of all layers that is drawn for (see promising.py)
     ((16, 16), 50, "relu", 0.005),
     ((64, 64), 64, "relu", 0.01),
     ((256, 256), 50, "relu", 0.015),
@@ -48,7 +48,8 @@ def cases(tier, run_seed, devices):
                 finer = resolution / FINER_OF_MANY[tier]
                 networks = networks_to_resolve(subject, finer)
                 core = subject.path.startswith(KEPT)
-                yield Case(family=TRAJECTORY, subject=subject, draws=networks, resolution=finer, core=core)
+                resolved = promised(finer)
+                yield Case(family=TRAJECTORY, subject=subject, draws=networks, resolution=resolved, core=core)
 
 
 @asks(TRAJECTORY, cases, trajectory_questions)
@@ -60,8 +61,7 @@ def test_second_moments_follow_the_exact_law_of_the_logs(case, findings, target,
         kept.append(found)
         return found
 
-    questions = trajectory_questions(case.subject)
-    judge_what_is_drawn(findings, [(question, question.read) for question in questions], run)
+    judge_as_promised(findings, trajectory_questions(case.subject), run, ALL_LAYERS)
     if case.core and kept and not (kept[0].forward.unusable or kept[0].backward.unusable):
         for direction in ("forward", "backward"):
             keep_arrays(f"trajectory/{case.subject.key}/{direction}", bands(getattr(kept[0], direction)))

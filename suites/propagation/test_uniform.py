@@ -9,19 +9,19 @@ from fixtures.propagation.uniform_law import compared_questions, gather_compared
 from fixtures.subjects import Subject
 from reports.records import Case
 from suites.asking import asks
+from suites.propagation.promising import LAYER_BY_LAYER, judge_as_promised, promised
 from suites.propagation.tiers import FINER_OF_MANY
-from suites.refuting import judge_what_is_drawn
 
 LAYERS, TRAJECTORIES = "propagation.uniform", "propagation.uniform.trajectory"
 
 SIZES = (
-    # width or widths, layers, inputs, relative scale error that must be seen in each layer alone
+    # width or widths, layers, inputs, relative scale error in each layer alone that is drawn for
     ((256, 256), 64, 16, 0.08),
     ((48, 80), 50, 16, 0.08),
 )
 
 TRAJECTORY_SIZES = (
-    # width, layers, nonlinearity, relative scale error of all layers that must be seen by mean squares
+    # width, layers, nonlinearity, relative scale error of all layers that is drawn for, by mean squares
     (16, 50, "relu", 0.01),
     (64, 64, "relu", 0.015),
     (32, 50, "leaky_relu", 0.015),
@@ -41,7 +41,7 @@ def layer_cases(tier, run_seed, devices):
                 subject = uniform(shape, path_of(layers, inputs), device, mode=mode)
                 finer = resolution / FINER_OF_MANY[tier]
                 networks = networks_to_resolve(subject, finer)
-                yield Case(family=LAYERS, subject=subject, draws=networks, resolution=finer)
+                yield Case(family=LAYERS, subject=subject, draws=networks, resolution=promised(finer))
 
 
 def trajectory_cases(tier, run_seed, devices):
@@ -51,7 +51,7 @@ def trajectory_cases(tier, run_seed, devices):
             subject = uniform((width, width), path_of(layers, 1, activation), device, **slope)
             finer = resolution / FINER_OF_MANY[tier]
             networks = trajectories_to_resolve(subject, finer)
-            yield Case(family=TRAJECTORIES, subject=subject, draws=networks, resolution=finer)
+            yield Case(family=TRAJECTORIES, subject=subject, draws=networks, resolution=promised(finer))
 
 
 @asks(LAYERS, layer_cases, uniform_questions)
@@ -59,7 +59,7 @@ def test_signals_and_fresh_gradients_have_their_scale_at_every_layer(case, findi
     def run(networks, seed):
         return gather_layers(case.subject, networks, seed, case.resolution, target)
 
-    judge_what_is_drawn(findings, [(question, question.read) for question in uniform_questions(case.subject)], run)
+    judge_as_promised(findings, uniform_questions(case.subject), run, LAYER_BY_LAYER)
 
 
 @asks(TRAJECTORIES, trajectory_cases, compared_questions)
@@ -67,4 +67,4 @@ def test_second_moments_go_where_those_of_a_simulation_go(case, findings, target
     def run(networks, seed):
         return gather_compared(case.subject, networks, seed, target)
 
-    judge_what_is_drawn(findings, [(question, question.read) for question in compared_questions(case.subject)], run)
+    judge_as_promised(findings, compared_questions(case.subject), run, ("mean",))  # ranks show less
