@@ -130,7 +130,7 @@ def _law_drift(subject: Subject, samples: TwoSamples) -> tuple[str, float, Effec
     """In words, p-value, and size."""
     worst = samples.worst
     before, after = 100 * worst.baseline, 100 * worst.candidate
-    text = f"{subject.key}: another law: {after:.3g}% of the weights lie {worst.place} instead of {before:.3g}%"
+    text = f"another law of {subject.key}: {after:.3g}% of the weights lie {worst.place} instead of {before:.3g}%"
     if samples.moved:
         mean, scale = samples.moved
         text += f"; std {100 * scale:+.2g}%, mean {100 * mean:+.2g}% of a std"
@@ -144,7 +144,7 @@ def _grid_drift(subject: Subject, samples: TwoSamples) -> tuple[str, float, Effe
     found = samples.values_of_one_side
     p = max(found.p, SMALLEST_P)
     text = (
-        f"{subject.key}: another grid: of {plural(found.expected, 'value')} that this law takes often, the baseline "
+        f"another grid of {subject.key}: of {plural(found.expected, 'value')} that this law takes often, the baseline "
         f"alone takes {found.lost} and the candidate alone {found.gained} ({p_value(p)})"
     )
     return text, p, Effect(found.gained - found.lost, "values")

@@ -95,7 +95,7 @@ def test_another_law_is_told_with_its_size_and_what_would_be_seen():
     assert (found.kind, found.conforms, found.fields) == ("law", True, FLOAT32.fields)
     assert found.p < CERTAIN
     assert found.effect.unit == "% of the weights"
-    assert found.text.startswith(f"{FLOAT32.key}: another law: ")
+    assert found.text.startswith(f"another law of {FLOAT32.key}: ")
     assert float(re.search(r"; std \+([\d.]+)%, mean ", found.text)[1]) == pytest.approx(0.6, abs=0.17)  # 5 se
     assert found.text.endswith("; a std off by 0.51% would be seen)")
     assert found.rerun == tuple(
