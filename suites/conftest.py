@@ -194,7 +194,7 @@ def keep_sketch(request: pytest.FixtureRequest, case: records.Case, target: Targ
         if case.core:
             seed = seed_for(settings.salt, case.subject.key, SALTED)
             salted = count(case.subject, judgement.draws_to_resolve(case.resolution), seed, target)
-            recording.keep_sketch(settings.run_dir, case.subject, sketch, salted)
+            recording.keep_sketch(settings.run_dir, case.subject, sketch, salted, settings.salt)
 
     return keep
 

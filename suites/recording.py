@@ -28,7 +28,7 @@ from fixtures.environments.processes import usable_cores
 from fixtures.subjects import Subject
 from fixtures.target import Target
 from fixtures.weights.mistakes import interface_of
-from fixtures.weights.sketch import SALTED, Sketch
+from fixtures.weights.sketch import SALT, SALTED, Sketch
 from reports import records
 from suites.settings import Settings
 
@@ -146,7 +146,7 @@ class Recorder:
         return [claim for claim in self.claims.values() if claim.verdict is Verdict.VIOLATED and claim.known]
 
 
-def keep_sketch(folder: Path, subject: Subject, sketch: Sketch, salted: Sketch) -> None:
+def keep_sketch(folder: Path, subject: Subject, sketch: Sketch, salted: Sketch, salt: int) -> None:
     """Leave a core subject's sketch for the recorder to join, from whichever process drew it.
 
     Args:
@@ -154,8 +154,9 @@ def keep_sketch(folder: Path, subject: Subject, sketch: Sketch, salted: Sketch) 
         subject: whose weights they are.
         sketch: of the draws that the claims were read from.
         salted: of draws whose seed no other run shares.
+        salt: from which that seed was made.
     """
-    keep_arrays(folder, subject.key, sketch.arrays() | {SALTED: salted.counts})
+    keep_arrays(folder, subject.key, sketch.arrays() | {SALTED: salted.counts, SALT: np.asarray(salt)})
 
 
 def keep_arrays(folder: Path, name: str, arrays: dict[str, np.ndarray]) -> None:

@@ -13,16 +13,13 @@ from fixtures.claims import SMALLEST_P, Effect
 from fixtures.judgement import CERTAIN
 from fixtures.laws import GridLaw, grid_law, promised_law
 from fixtures.subjects import DTYPES, HALF_TYPES, Subject
-from fixtures.weights.sketch import COUNTS, SALTED
+from fixtures.weights.sketch import COUNTS, SALT, SALTED
 from reports.drift.kinds import Drift, Standing
 from reports.drift.laws import Counts, NoCounts, TwoSamples, counts_of
 from reports.records import Run
 from reports.wording import p_value, plural
 
 Arrays = dict[str, npt.NDArray[np.generic]]
-
-SALT = "salt"
-"""Option of a run, in environment.json."""
 
 
 class Uncompared(Exception):
@@ -49,8 +46,9 @@ def sketch_drifts(baseline: Run, candidate: Run, standing: Standing) -> Iterator
 
 def _sketch(run: Run, subject: Subject) -> Arrays:
     """What a run keeps of the draws that both sides made from one seed."""
-    prefix = f"{subject.key}/"
-    return {name: array for name, array in run.sketches.items() if name.startswith(prefix) and name != prefix + SALTED}
+    own = {f"{subject.key}/{name}" for name in (SALTED, SALT)}
+    common = [name for name in run.sketches if name.startswith(f"{subject.key}/") and name not in own]
+    return {name: run.sketches[name] for name in common}
 
 
 def _identical(before: Arrays, after: Arrays) -> bool:
@@ -68,12 +66,12 @@ def _uncompared(subject: Subject, why: str, standing: Standing) -> Drift:
 
 def _compared(subject: Subject, sides: tuple[Run, Run], standing: Standing) -> Iterator[Drift]:
     if _identical(*(_sketch(run, subject) for run in sides)):
-        drawn = plural(int(_counts(sides[0], "baseline", subject, COUNTS).sum()), "draw")
+        drawn = plural(int(_counts(sides[0], SIDES[0], subject, COUNTS).sum()), "draw")
         text = f"{subject.key}: {drawn} from one seed are the same on both sides, as far as their sketch tells"
         yield standing.about_subject("same_stream", subject, text)
         return
     samples = _two_samples(subject, sides)
-    rerun = tuple(_rerun(subject, run) for run in sides)
+    rerun = tuple(_rerun(subject, *side) for side in zip(sides, SIDES, strict=True))
     if samples.p < CERTAIN:
         text, p, effect = _law_drift(subject, samples)
         yield standing.about_subject("law", subject, text, p=p, effect=effect, rerun=rerun)
@@ -84,13 +82,21 @@ def _compared(subject: Subject, sides: tuple[Run, Run], standing: Standing) -> I
 
 def _two_samples(subject: Subject, sides: tuple[Run, Run]) -> TwoSamples:
     """The draws that the two sides made from seeds of their own."""
-    salts = [run.environment.options.get(SALT) if run.environment else None for run in sides]
-    if salts[0] == salts[1]:
+    before, after = (_counts(run, side, subject, SALTED) for run, side in zip(sides, SIDES, strict=True))
+    salts = {_salt(run, side, subject) for run, side in zip(sides, SIDES, strict=True)}
+    if len(salts) == 1:
         raise Uncompared("draws of the same salt on both sides are no independent samples")
-    before, after = (
-        _counts(run, side, subject, SALTED) for run, side in zip(sides, ("baseline", "candidate"), strict=True)
-    )
     return TwoSamples(_law(subject), before, after)
+
+
+SIDES = ("baseline", "candidate")
+
+
+def _salt(run: Run, side: str, subject: Subject) -> int:
+    array = run.sketches.get(f"{subject.key}/{SALT}")
+    if array is None or array.shape or array.dtype.kind not in "iu":
+        raise Uncompared(f"the {side}'s sketch does not tell its salt")
+    return int(array)
 
 
 def _counts(run: Run, side: str, subject: Subject, name: str) -> Counts:
@@ -115,13 +121,11 @@ def _law(subject: Subject) -> GridLaw:
     return grid_law(law, subject.dtype)
 
 
-def _rerun(subject: Subject, run: Run) -> str:
+def _rerun(subject: Subject, run: Run, side: str) -> str:
     """The command that draws a run's weights again, in its environment."""
-    options = {"-k": subject.key}
+    options = {"-k": subject.key, "--salt": str(_salt(run, side, subject))}
     if run.plan:
         options |= {"--seed": str(run.plan.seed), "--tier": run.plan.tier, "--target": run.plan.target}
-    if run.environment:
-        options[f"--{SALT}"] = str(run.environment.options.get(SALT))
     words = (word for option in options.items() for word in option)
     return shlex.join(["python", "-m", "pytest", "suites/weights/test_law.py", *words])
 

@@ -28,7 +28,7 @@ from reports.drift import Drift, drifts
 from reports.drift.topics import topics
 from reports.records import Case, RecordError, read_run
 from suites.machinery.answering import target_of
-from suites.machinery.making_runs import claim, contract, environment, failure, plan, run, subject, violated, write
+from suites.machinery.making_runs import claim, contract, failure, plan, run, subject, violated, write
 from suites.machinery.test_drift_laws import QUICK, halved, sample
 
 FLOAT32, BFLOAT16 = (subject(dtype, nonlinearity="relu") for dtype in ("float32", "bfloat16"))
@@ -42,12 +42,11 @@ def counts(about: Subject = FLOAT32, *, scale: float = 1.0, seed: int = 1) -> np
 
 def sketched(about: Subject = FLOAT32, *claims, paired, salted=None, salt=1, **fields):
     """A run that keeps a sketch of a core subject: of draws from the common seed, and of salted ones."""
-    kept = {f"{about.key}/counts": paired} | ({} if salted is None else {f"{about.key}/salted": salted})
+    kept = {"counts": paired, "salted": salted, "salt": np.asarray(salt)}
     core = Case(family="weights.law", subject=about, draws=QUICK, resolution=0.002, core=True)
     usual = {
         "plan": plan([made.id for made in claims], cases=(core,)),
-        "environment": environment("2.13.0", options={"salt": salt}),
-        "sketches": kept,
+        "sketches": {f"{about.key}/{name}": array for name, array in kept.items() if array is not None},
     }
     return run(*claims, **usual | fields)
 
@@ -99,8 +98,8 @@ def test_another_law_is_told_with_its_size_and_what_would_be_seen():
     assert float(re.search(r"; std \+([\d.]+)%, mean ", found.text)[1]) == pytest.approx(0.6, abs=0.17)  # 5 se
     assert found.text.endswith("; a std off by 0.51% would be seen)")
     assert found.rerun == tuple(
-        f"python -m pytest suites/weights/test_law.py -k {FLOAT32.key} --seed 17 --tier quick --target torch.nn.init "
-        f"--salt {salt}"
+        f"python -m pytest suites/weights/test_law.py -k {FLOAT32.key} --salt {salt} --seed 17 --tier quick "
+        "--target torch.nn.init"
         for salt in (1, 2)
     )
 
@@ -172,6 +171,15 @@ def test_draws_of_one_salt_are_not_compared():
     assert found.text.endswith("laws not compared: draws of the same salt on both sides are no independent samples")
 
 
+@pytest.mark.parametrize("salt", [np.zeros(3, int), 1.5, "1", np.datetime64(0, "s")])
+def test_a_salt_that_is_no_number_is_told(salt):
+    before = sketched(paired=counts(), salted=counts(seed=2))
+
+    (found,) = between(before, sketched(paired=counts(seed=3), salted=counts(seed=4), salt=salt))
+
+    assert found.text.endswith("laws not compared: the candidate's sketch does not tell its salt")
+
+
 def test_a_sketch_on_one_side_is_told_unless_a_run_was_cut_short():
     whole, without = sketched(paired=counts()), sketched(paired=counts(), sketches={})
 
@@ -238,12 +246,12 @@ SKETCHES = st.one_of(st.just(GOOD), st.just(counts(scale=1.1, seed=5)), ARRAYS, 
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
-@given(SUBJECTS, st.tuples(SKETCHES, SKETCHES, SKETCHES, SKETCHES), st.sampled_from((None, 1, "x", [1.5])))
+@given(SUBJECTS, st.tuples(SKETCHES, SKETCHES, SKETCHES, SKETCHES), st.sampled_from((1, 2, "x", [1.5])))
 def test_whatever_a_run_file_holds_something_is_said_and_nothing_raised(about, sketches, salt):
     def side(paired, salted, own):
-        kept = {"counts": paired, "salted": salted}
+        kept = {"counts": paired, "salted": salted, "salt": np.asarray(own)}
         named = {f"{about.key}/{name}": array for name, array in kept.items() if array is not None}
-        return sketched(about, paired=None, sketches=named, salt=own)
+        return sketched(about, paired=None, sketches=named)
 
     with np.errstate(all="raise", under="ignore"):
         found = between(side(*sketches[:2], 2), side(*sketches[2:], salt))

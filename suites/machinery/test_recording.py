@@ -93,7 +93,7 @@ def test_a_claim_that_arrives_again_counts_once(recorder):
 def test_sketches_are_joined_whoever_drew_them_and_half_written_ones_are_dropped(recorder):
     recorded(recorder, HELD)
     about = subject()
-    keep_sketch(recorder.folder, about, sketch_of(torch.tensor([[0.5, 0.5, -0.25]])), sketch_of(torch.ones(1, 2)))
+    keep_sketch(recorder.folder, about, sketch_of(torch.tensor([[0.5, 0.5, -0.25]])), sketch_of(torch.ones(1, 2)), 7)
     (recorder.folder / PARTS / "another.partial").write_bytes(b"PK")
 
     recorder.finish()
@@ -101,14 +101,14 @@ def test_sketches_are_joined_whoever_drew_them_and_half_written_ones_are_dropped
     kept = read_sketches(recorder.folder / records.SKETCHES)
     assert kept[f"{about.key}/counts"].sum() == 3
     assert kept[f"{about.key}/largest"] == 0.5
-    assert kept[f"{about.key}/salted"].sum() == 2
+    assert (kept[f"{about.key}/salted"].sum(), kept[f"{about.key}/salt"]) == (2, 7)
     assert not (recorder.folder / PARTS).exists()
     assert read_run(recorder.folder).sketches.keys() == kept.keys()
 
 
 def test_nothing_of_an_earlier_run_is_left(recorder):
     recorded(recorder, STOPPED)
-    keep_sketch(recorder.folder, subject(), sketch_of(torch.zeros(2, 2)), sketch_of(torch.zeros(2, 2)))
+    keep_sketch(recorder.folder, subject(), sketch_of(torch.zeros(2, 2)), sketch_of(torch.zeros(2, 2)), 7)
     recorder.describe(torch.nn.init)
 
     recorder.forget()

@@ -123,7 +123,10 @@ def test_runs_share_the_draws_of_their_claims_and_have_others_to_be_compared_by(
     ours, theirs = (run.sketches for run in runs)
 
     assert ours.keys() == theirs.keys()
-    assert {name.rpartition("/")[2] for name in ours if not np.array_equal(ours[name], theirs[name])} == {"salted"}
+    assert {name.rpartition("/")[2] for name in ours if not np.array_equal(ours[name], theirs[name])} == {
+        "salted",
+        "salt",
+    }
     assert runs[1].environment.options["salt"] == 5
     assert [drift.kind for drift in drifts(*runs, compare(*runs))] == ["same_stream"] * len(SUBJECTS)
 
