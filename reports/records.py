@@ -212,13 +212,9 @@ def write_sketches(folder: Path, arrays: dict[str, npt.NDArray[Any]]) -> None:
     pickled = [name for name, array in arrays.items() if array.dtype.hasobject]
     if pickled:
         raise ValueError(f"sketches hold numbers only, not Python objects: {', '.join(pickled)}")
-    temporary = folder / f".{os.getpid()}.{SKETCHES}"
-    try:
-        with temporary.open("wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # newer NumPy's own keywords hide ours from mypy
-        temporary.replace(folder / SKETCHES)
-    finally:
-        temporary.unlink(missing_ok=True)
+    archive = io.BytesIO()
+    np.savez_compressed(archive, **arrays)  # type: ignore[arg-type]  # newer NumPy's own keywords hide ours from mypy
+    write_atomically(folder / SKETCHES, archive.getvalue())
 
 
 Record = TypeVar("Record", Plan, Environment, Interface, Failure)

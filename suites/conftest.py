@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import sys
 from collections.abc import Callable, Iterator
@@ -150,9 +151,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.option.collectonly:
         return
     folder = settings.run_dir
-    folder.mkdir(parents=True, exist_ok=True)
-    # Under xdist every worker writes the same plan, whole or not at all; whichever comes last changes nothing.
-    records.write_record(folder / records.PLAN, plan)
+    # pytest-xdist takes a worker that ends itself for one that crashed, and starts another; an error ends them all.
+    with contextlib.nullcontext() if hasattr(config, "workerinput") else _kept_or_ended():
+        folder.mkdir(parents=True, exist_ok=True)
+        # Under xdist every worker writes the same plan, whole or not at all; whichever comes last changes nothing.
+        records.write_record(folder / records.PLAN, plan)
+
+
+@contextlib.contextmanager
+def _kept_or_ended() -> Iterator[None]:
+    """End the session in one line where the run cannot be kept: a disk that is full is no opinion about torch."""
+    try:
+        yield
+    except OSError as error:
+        pytest.exit(f"the run cannot be kept: {error}", returncode=NO_EVIDENCE)
 
 
 @pytest.fixture
@@ -240,17 +252,30 @@ class Controller:
         self.config = config
         self.recorder = recorder
         self.recording = False
+        self.kept = True
+
+    @contextlib.contextmanager
+    def keeping(self) -> Iterator[None]:
+        """What cannot be kept once is not recorded any more, and has no verdict: its record would lack answers."""
+        try:
+            with _kept_or_ended():
+                yield
+        except pytest.exit.Exception:
+            self.kept = self.recording = False
+            raise
 
     def start(self) -> None:
         """Open the record, once it is known that there is something to record."""
         if not self.recording and (self.recorder.folder / records.PLAN).exists():
-            self.recorder.start()
-            self.recorder.describe(self.config.stash[target_key])
+            with self.keeping():
+                self.recorder.start()
+                self.recorder.describe(self.config.stash[target_key])
             self.recording = True
 
     def pytest_sessionstart(self) -> None:
         """Forget what an earlier run left in the same folder."""
-        self.recorder.forget()
+        with self.keeping():
+            self.recorder.forget()
 
     def pytest_collection_finish(self) -> None:
         """Collected here."""
@@ -265,7 +290,8 @@ class Controller:
         """Take in what a test found, or why it was left out."""
         self.recorder.digests.update(getattr(report, "digests", {}))
         if claims := getattr(report, "claims", None):
-            self.recorder.add(claims)
+            with self.keeping():
+                self.recorder.add(claims)
         elif report.skipped and not hasattr(report, "wasxfail"):
             self.recorder.skipped[str(report.longrepr[2] if isinstance(report.longrepr, tuple) else "")] += 1
 
@@ -273,8 +299,9 @@ class Controller:
     def pytest_sessionfinish(self, session: pytest.Session) -> Iterator[None]:
         """Close the record and turn pytest's exit status into ours."""
         if self.recording:
-            self.recorder.finish()
-        if self.recorder.unknown_violations():
+            with self.keeping():
+                self.recorder.finish()
+        if self.kept and self.recorder.unknown_violations():
             session.exitstatus = STOP
         elif session.exitstatus or self.recorder.unanswered():
             session.exitstatus = NO_EVIDENCE

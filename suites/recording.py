@@ -88,13 +88,16 @@ class Recorder:
         return [name for name in self.planned() if name not in self.claims]
 
     def finish(self) -> None:
-        """Close the record: claims in their final file, sketches joined, digests written, times taken."""
+        """Close the record: sketches joined, digests written, times taken, and claims in their final file.
+
+        The claims come last: a run that has them has ended, and lacks nothing that it found.
+        """
         order = {name: place for place, name in enumerate(self.planned())}
-        records.write_claims(self.folder, sorted(self.claims.values(), key=lambda claim: order.get(claim.id, -1)))
         self._join_sketches()
         if self.digests:
             records.write_digests(self.folder, dict(sorted(self.digests.items())))
         self._write_environment()
+        records.write_claims(self.folder, sorted(self.claims.values(), key=lambda claim: order.get(claim.id, -1)))
 
     def _join_sketches(self) -> None:
         parts = sorted((self.folder / PARTS).glob("*.npz"))

@@ -235,9 +235,17 @@ def test_a_place_that_cannot_be_written_is_one_line(made, accepted_runs, capsys)
 # Packed files
 
 
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory):
+    """A path to write to, again and again."""
+    return tmp_path_factory.mktemp("packed") / "plan.json"
+
+
 @given(st.binary(max_size=200))
-def test_what_is_packed_is_read_by_its_usual_name(tmp_path_factory, content):
-    path = tmp_path_factory.mktemp("packed") / "plan.json"
+def test_what_is_packed_is_read_by_its_usual_name(scratch, content):
+    for old in (scratch, packed(scratch)):
+        old.unlink(missing_ok=True)
+    path = scratch
     assert stored(path) is None
     packed(path).write_bytes(pack(content))
 
@@ -247,16 +255,16 @@ def test_what_is_packed_is_read_by_its_usual_name(tmp_path_factory, content):
 
 
 @given(data=st.data())
-def test_a_packed_file_that_was_damaged_is_refused_or_reads_the_same(tmp_path_factory, data):
+def test_a_packed_file_that_was_damaged_is_refused_or_reads_the_same(scratch, data):
     original = records.claim_line(claim()) * 3
     whole = pack(original)
-    path = tmp_path_factory.mktemp("packed") / "plan.json"
+    scratch.unlink(missing_ok=True)
     start = data.draw(st.integers(0, len(whole)), label="start")
     end = data.draw(st.integers(start, len(whole)), label="end")
-    packed(path).write_bytes(whole[:start] + data.draw(st.binary(max_size=4), label="put") + whole[end:])
+    packed(scratch).write_bytes(whole[:start] + data.draw(st.binary(max_size=4), label="put") + whole[end:])
 
     with contextlib.suppress(ValueError):
-        assert read_stored(path) == original
+        assert read_stored(scratch) == original
 
 
 def test_a_packed_file_that_would_fill_the_memory_is_refused(made, tmp_path, monkeypatch):

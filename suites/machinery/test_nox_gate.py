@@ -16,6 +16,7 @@ from fixtures.gate import course, launching
 from fixtures.gate.options import OptionError, parse_options
 from fixtures.packing import pack, packed
 from reports import records
+from suites.machinery.making_disks import fill, small_disk
 from suites.machinery.making_wheels import make_wheel
 
 pytest.importorskip("nox", reason="in the dependency group machinery")
@@ -361,12 +362,7 @@ def test_a_wheel_that_was_replaced_is_gated_anew(gate, wheels):
 
 def test_an_interrupt_ends_everything_with_2(checkout, wheels):
     make_wheel(wheels, "2.0", "import os, time\ndef run(): print('pid', os.getpid(), flush=True); time.sleep(300)")
-    program = (
-        "import sys; from pathlib import Path; from fixtures.gate import course\n"
-        "sys.exit(course.main([], root=Path(sys.argv[1]), beside=Path(sys.argv[1])))"
-    )
-    command = [sys.executable, "-c", program, str(checkout)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as running:
+    with started(checkout) as running:
         child = next(int(line.split()[1]) for line in running.stdout if line.startswith("pid"))
         running.send_signal(signal.SIGTERM)
         shown, _ = running.communicate(timeout=PATIENCE_SECONDS)
@@ -375,6 +371,82 @@ def test_an_interrupt_ends_everything_with_2(checkout, wheels):
     assert shown == "gate: interrupted; nothing is decided\n"
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
+
+
+GATE = """\
+import sys
+from pathlib import Path
+from fixtures.gate import course
+sys.exit(course.main(sys.argv[2:], root=Path(sys.argv[1]), beside=Path(sys.argv[1])))
+"""
+
+
+def started(checkout, *arguments):
+    """A gate of that checkout in a process of its own."""
+    command = [sys.executable, "-c", GATE, str(checkout), *arguments]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no child is told that its parent was killed")
+def test_after_a_kill_the_next_gate_works_and_reads_nothing_of_the_killed_one(gate, checkout, wheels):
+    make_wheel(wheels, "2.0", "import os, time\ndef run(): print('pid', os.getpid(), flush=True); time.sleep(300)")
+    with started(checkout) as running:
+        child = next(int(line.split()[1]) for line in running.stdout if line.startswith("pid"))
+        running.kill()
+    killed = run_of(checkout, "candidate")
+    patience = time.monotonic() + PATIENCE_SECONDS
+    while Path(f"/proc/{child}").exists() and time.monotonic() < patience:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{child}").exists(), "the suite dies with the gate"
+    left = {path.name for path in killed.iterdir()}
+
+    code, shown = gate("--candidate", "1.0")
+
+    assert code == 0
+    assert killed.name.partition("-")[0] not in shown
+    assert {path.name for path in killed.iterdir()} == left
+    assert not left & {"claims.jsonl", "verdict.json", "failure.json"}
+
+
+def test_two_gates_at_once_do_not_mix(checkout, wheels):
+    make_wheel(wheels, "2.0")
+    gates = [started(checkout, "--seed", seed) for seed in ("1", "2")]
+    shown = [running.communicate(timeout=PATIENCE_SECONDS)[0] for running in gates]
+
+    assert [running.returncode for running in gates] == [0, 0], shown
+    runs = sorted((checkout / "reports" / "runs").iterdir())
+    asked = {folder: json.loads((folder / "told.json").read_text()) for folder in runs}
+    seeds = {folder: words[words.index("--seed") + 1] for folder, words in asked.items()}
+    assert sorted(seeds.values()) == ["1", "1", "2", "2"]
+    candidates = [folder for folder in runs if "-candidate-" in folder.name]
+    for folder in candidates:
+        baseline = Path(asked[folder][asked[folder].index("--plan") + 1]).parent
+        assert seeds[baseline] == seeds[folder]
+        assert (folder / "verdict.json").exists()
+    assert len(candidates) == 2
+
+
+def test_a_reports_folder_that_cannot_be_written_is_one_line(gate, checkout):
+    (checkout / "reports" / "runs").touch()
+
+    code, shown = gate("--candidate", "1.0")
+
+    assert code == 2
+    assert shown.splitlines()[-1].startswith("gate: nothing is decided: [Errno 20] Not a directory: ")
+    assert "Traceback" not in shown
+
+
+@pytest.mark.parametrize("leave", [0, 12_288], ids=["for nothing", "for the baseline"])
+def test_a_full_disk_decides_nothing(gate, checkout, leave):
+    with small_disk(checkout / "reports" / "runs", kilobytes=64) as runs:
+        fill(runs, leave)
+
+        code, shown = gate("--candidate", "1.0")
+
+        assert code == 2
+        assert not list(runs.glob("*/verdict.json"))
+    said = shown.splitlines()[-1]
+    assert "No space left on device" in said or said.startswith("gate: the baseline is unusable: ended without claims")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fixtures.known import PLACEHOLDERS, KnownError
-from reports.waivers import Found, Waivers, apply, read_waivers, stanza
+from reports.waivers import Found, Waiver, Waivers, _quoted, apply, read_waivers, stanza
 from suites.machinery.making_runs import subject
 
 TODAY = date(2026, 6, 30)
@@ -28,6 +28,12 @@ expires = 2026-06-30
 
 SLOW = Found("speed.regressed", {"workload": "init/trunc_normal_/1024x1024/float32"})
 LOW = Found("weights.marginal.scale", subject("bfloat16").fields)
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory):
+    """A path to write to, again and again."""
+    return tmp_path_factory.mktemp("waivers") / "waivers.toml"
 
 
 @pytest.fixture
@@ -127,6 +133,65 @@ def test_a_mistake_is_one_line_that_names_file_and_waiver(written, text, says):
     assert "\n" not in str(error.value)
 
 
+# Whatever is in the file
+
+VALUES = st.recursive(
+    st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats()
+    | st.dates()
+    | st.sampled_from(["", "*", "[", "<who answers for this>", ">=2", "==", "quick", "\x1b[31m", "\n", "None"])
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["dtype", "x"]), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+def as_toml(value):
+    """A value as TOML writes it."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case dict():
+            return "{" + ", ".join(f"{name} = {as_toml(inner)}" for name, inner in value.items()) + "}"
+        case list():
+            return "[" + ", ".join(map(as_toml, value)) + "]"
+        case str():
+            return _quoted(value)
+        case _:
+            return str(value)
+
+
+def read_or_refused(path):
+    """Reads a file of waivers and uses them, or checks that the refusal is one line that names the file."""
+    said = None
+    try:
+        apply(read_waivers(path, TODAY), [SLOW, LOW], torch_version="2.14.1", tier="quick")
+    except KnownError as error:
+        said = str(error)
+    assert said is None or (said.startswith(f"{path}: ") and said.isprintable())
+    return said
+
+
+@given(changes=st.dictionaries(st.sampled_from([*Waiver.__struct_fields__, "x"]), VALUES | st.none(), max_size=3))
+def test_any_value_in_a_waiver_is_taken_or_refused_in_one_line(scratch, changes):
+    content = tomllib.loads(WAIVER)["waiver"][0] | changes
+    lines = [f"{name} = {as_toml(value)}" for name, value in content.items() if value is not None]
+    scratch.write_text("\n".join(["[[waiver]]", *lines]), encoding="utf-8")
+    tomllib.loads(scratch.read_text(encoding="utf-8"))
+
+    said = read_or_refused(scratch)
+
+    assert said or changes.get("x") is None
+
+
+@given(content=st.binary(max_size=60), start=st.integers(0, len(WAIVER)), end=st.integers(0, len(WAIVER)))
+def test_bytes_that_were_changed_are_read_or_refused_in_one_line(scratch, content, start, end):
+    scratch.write_bytes(WAIVER.encode()[:start] + content + WAIVER.encode()[end:])
+
+    read_or_refused(scratch)
+
+
 # The stanza
 
 
@@ -198,10 +263,9 @@ FIELDS = st.dictionaries(st.sampled_from(["initializer", "dtype", "shape", "path
 
 
 @given(family=TEXT, fields=FIELDS, other=FIELDS)
-def test_a_stanza_covers_the_finding_that_it_was_made_for_and_no_other(tmp_path_factory, family, fields, other):
-    path = tmp_path_factory.mktemp("waivers") / "waivers.toml"
-    path.write_text(filled_in(stanza([Found(family, fields)], torch_version="2.14.1")), encoding="utf-8")
-    waivers = read_waivers(path, TODAY)
+def test_a_stanza_covers_the_finding_that_it_was_made_for_and_no_other(scratch, family, fields, other):
+    scratch.write_text(filled_in(stanza([Found(family, fields)], torch_version="2.14.1")), encoding="utf-8")
+    waivers = read_waivers(scratch, TODAY)
 
     def covered(finding):
         return apply(waivers, [finding], torch_version="2.14.1", tier="quick").covering != ((),)
