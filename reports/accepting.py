@@ -34,7 +34,7 @@ from reports.records import (
 from reports.wording import plural
 
 MOST_BYTES = 1_000_000
-"""What a repository bears for each accepted release. Runs of the quick tier take 0.55 MB, half of it sketches."""
+"""What a repository bears for each accepted release. Runs of the quick tier take 0.5 to 0.7 MB, most of it sketches."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,59}")
 

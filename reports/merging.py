@@ -17,8 +17,8 @@ import msgspec
 import numpy.typing as npt
 
 from fixtures.claims import Claim, Verdict
-from fixtures.interface import Interface
 from fixtures.judgement import false_alarm_rate
+from fixtures.weights.sketch import SALT, SALTED
 from reports.records import (
     ENVIRONMENT,
     INTERFACE,
@@ -71,9 +71,9 @@ def merge(runs: Sequence[Run], folder: Path) -> Run:
         plan=plan,
         environment=_joined_environment(runs, plan),
         claims=claims,
-        digests=_union(runs, "digest", lambda run: run.digests, lambda one, other: one == other),
-        sketches=_union(runs, "sketch", lambda run: run.sketches, _same_array),
-        interface=_joined_interface(runs),
+        digests=_union(runs, "digest", [run.digests for run in runs], lambda one, other: one == other),
+        sketches=_joined_sketches(runs),
+        interface=next((run.interface for run in runs if run.interface), None),
     )
 
 
@@ -107,6 +107,10 @@ def _refuse_contradictions(runs: Sequence[Run]) -> None:
     """Refuse runs of different torches or with different options, naming all that differs."""
     found = [difference for what, value in _ONE_FOR_ALL.items() if (difference := _difference(runs, what, value))]
     found += _different_packages(runs)
+    interfaces = {msgspec.json.encode(run.interface): run.label for run in runs if run.interface}
+    if len(interfaces) > 1:
+        one, other, *_ = interfaces.values()
+        found.append(f"torch.nn.init is called, or answers, otherwise in {one} than in {other}")
     selections = {run.plan.selection for run in runs if run.plan}
     if len(selections) > 1 and "" in selections:
         found.append("some select with -k and some do not: what they select together has no name")
@@ -116,7 +120,6 @@ def _refuse_contradictions(runs: Sequence[Run]) -> None:
 
 _ONE_FOR_ALL: dict[str, Callable[[Plan, Environment], object]] = {
     "seed": lambda plan, _: plan.seed,
-    "salt": lambda _, environment: environment.options.get("salt"),
     "tier": lambda plan, _: plan.tier,
     "target": lambda plan, _: plan.target,
     "false-alarm rate": lambda plan, _: plan.false_alarm_rate,
@@ -200,7 +203,8 @@ def _joined_environment(runs: Sequence[Run], plan: Plan) -> Environment:
         environments[0],
         torch=_facts(environment.torch for environment in environments),
         machine=_facts(environment.machine for environment in environments),
-        options=environments[0].options | {"devices": list(plan.devices), "selection": plan.selection},
+        options=_facts(environment.options for environment in environments)
+        | {"devices": list(plan.devices), "selection": plan.selection},
         started=min(environment.started for environment in environments),
         seconds=round(sum(environment.seconds for environment in environments), 3),
         skipped=dict(skipped),
@@ -220,24 +224,28 @@ def _facts(told: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 def _union(
     runs: Sequence[Run],
     noun: str,
-    of: Callable[[Run], Mapping[str, Value]],
+    parts: Sequence[Mapping[str, Value]],
     same: Callable[[Value, Value], bool],
 ) -> dict[str, Value]:
     joined: dict[str, Value] = {}
-    for run in runs:
-        for name, value in of(run).items():
+    for run, part in zip(runs, parts, strict=True):
+        for name, value in part.items():
             if name in joined and not same(joined[name], value):
                 raise Unmergeable(f"the {noun} of {name} in {run.label} is another than before")
             joined[name] = value
     return joined
 
 
-def _joined_interface(runs: Sequence[Run]) -> Interface | None:
-    told = [run for run in runs if run.interface is not None]
-    for run in told:
-        if run.interface != told[0].interface:
-            raise Unmergeable(f"the interface of the target in {run.label} is another than before")
-    return told[0].interface if told else None
+def _joined_sketches(runs: Sequence[Run]) -> dict[str, npt.NDArray[Any]]:
+    """Of draws from the common seed the one sketch; of salted ones, which are others in each part, the first."""
+    salted = {
+        name: array
+        for run in reversed(runs)
+        for name, array in run.sketches.items()
+        if name.rpartition("/")[2] in (SALTED, SALT)
+    }
+    common = [{name: array for name, array in run.sketches.items() if name not in salted} for run in runs]
+    return _union(runs, "sketch", common, _same_array) | salted
 
 
 def _same_array(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> bool:

@@ -91,7 +91,7 @@ def test_a_run_without_digests_and_sketches_is_accepted_as_it_is(tmp_path):
 
     read = read_run(accept(read_run(folder), "old", tmp_path, replace=False).folder)
 
-    assert (read.digests, read.sketches) == ({}, {})
+    assert (read.digests, read.sketches, read.interface) == ({}, {}, None)
 
 
 @pytest.mark.parametrize(

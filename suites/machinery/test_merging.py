@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fixtures.claims import SCHEMA, Verdict
-from fixtures.interface import Interface, Parameter
+from fixtures.interface import Interface
 from reports import commands
 from reports.merging import Unmergeable, merge, write_run
 from reports.records import Case, read_run
@@ -55,32 +55,6 @@ def refusal(*runs):
         merge(runs, Path("merged"))
     assert "\n" not in str(error.value)
     return str(error.value)
-
-
-def told_of(*parameters):
-    """An interface with one function of these parameters."""
-    function = tuple(Parameter(name, "positional or keyword") for name in parameters)
-    return Interface(schema=SCHEMA, functions={"kaiming_normal_": function}, answers={})
-
-
-def test_parts_describe_one_interface():
-    one, other = (
-        part(claims, interface=told_of("tensor"), label=name) for claims, name in zip(CLAIMS, "ab", strict=False)
-    )
-
-    assert merge([one, other], Path("merged")).interface == told_of("tensor")
-    assert "the interface of the target in b is another than before" in refusal(
-        one, replace(other, interface=told_of("weight"))
-    )
-
-
-def test_parts_are_drawn_with_one_salt():
-    parts = [
-        part(claims, label=str(salt), environment=environment("2.13.0+cpu", options={"salt": salt}))
-        for claims, salt in zip(CLAIMS, (1, 2), strict=False)
-    ]
-
-    assert "salt is 1 in 1 and 2 in 2" in refusal(*parts)
 
 
 @given(places=st.lists(st.integers(0, 3), min_size=len(CLAIMS), max_size=len(CLAIMS)), every_case=st.booleans())
@@ -124,7 +98,8 @@ def test_parts_one_after_the_other_keep_their_order():
 
 
 def test_a_merged_run_is_written_and_read_again(tmp_path):
-    merged = merge([part(*CLAIMS[:4]), part(*CLAIMS[4:])], tmp_path / "merged")
+    told = Interface(schema=SCHEMA, functions={"kaiming_normal_": None}, answers={})
+    merged = merge([part(*CLAIMS[:4], interface=told), part(*CLAIMS[4:])], tmp_path / "merged")
     write_run(merged)
 
     read = read_run(tmp_path / "merged")
@@ -166,6 +141,44 @@ def test_a_planned_claim_without_an_answer_stays_one():
     merged = merge([part(CLAIMS[0], planned={"claims": (CLAIMS[0].id, "b")}), part(CLAIMS[1])], Path("merged"))
 
     assert merged.unanswered() == ["b"]
+
+
+def test_the_salts_of_parts_that_are_another_in_each_are_all_told():
+    def merged(*salts):
+        sides = (environment("2.13.0+cpu", options={"salt": salt}) for salt in salts)
+        parts = [part(CLAIMS[place], environment=side) for place, side in enumerate(sides)]
+        return merge(parts, Path("merged")).environment.options["salt"]
+
+    assert merged(7, 8, 7) == [7, 8]
+    assert merged(7, 7) == 7
+
+
+def test_of_salted_draws_the_first_are_kept_and_others_must_agree():
+    def sketches(salt, counts):
+        return {"a/counts": np.asarray(counts), "a/salted": np.asarray([salt]), "a/salt": np.asarray(salt)}
+
+    one, other = (part(CLAIMS[place], sketches=sketches(place, 5)) for place in (0, 1))
+    merged = merge([one, other], Path("merged")).sketches
+
+    assert {name: array.tolist() for name, array in merged.items()} == {"a/counts": 5, "a/salted": [0], "a/salt": 0}
+    assert "the sketch of a/counts in part is another than before" in refusal(
+        one, part(CLAIMS[1], sketches=sketches(1, 6))
+    )
+
+
+def test_the_interface_is_that_of_all_parts():
+    told, other = (
+        Interface(schema=SCHEMA, functions={name: None}, answers={}) for name in ("kaiming_normal_", "normal_")
+    )
+    parts = [
+        part(CLAIMS[place], label=label, interface=interface)
+        for place, (label, interface) in enumerate((("a", told), ("b", None), ("c", told)))
+    ]
+
+    assert merge(parts, Path("merged")).interface == told
+    assert refusal(*parts, part(CLAIMS[3], label="d", interface=other)) == (
+        "not parts of one run: torch.nn.init is called, or answers, otherwise in c than in d"
+    )
 
 
 # Devices
