@@ -86,7 +86,7 @@ def _two_samples(subject: Subject, sides: tuple[Run, Run]) -> TwoSamples:
     salts = {_salt(run, side, subject) for run, side in zip(sides, SIDES, strict=True)}
     if len(salts) == 1:
         raise Uncompared("draws of the same salt on both sides are no independent samples")
-    return TwoSamples(_law(subject), before, after)
+    return TwoSamples(usable_law(subject), before, after)
 
 
 SIDES = ("baseline", "candidate")
@@ -109,14 +109,18 @@ def _counts(run: Run, side: str, subject: Subject, name: str) -> Counts:
         raise Uncompared(f"{name!r} of the {side}'s sketch is no count of weights: {error}") from None
 
 
-def _law(subject: Subject) -> GridLaw:
-    """The promised law on the subject's grid, if a plan from outside names one that can be computed with."""
+def usable_law(subject: Subject) -> GridLaw:
+    """The promised law on the subject's grid, if a plan from outside names one that can be computed with.
+
+    Raises:
+        Uncompared: it does not.
+    """
     try:
         law = promised_law(subject)
-        sizes = law.mean, law.std, law.median_size
+        usable = all(map(math.isfinite, (law.mean, law.std, law.median_size))) and 1e-30 < law.std < 1e30
     except (ArithmeticError, LookupError, TypeError, ValueError):
         raise Uncompared("no law is known for it") from None
-    if subject.dtype not in DTYPES or not (all(map(math.isfinite, sizes)) and 1e-30 < law.std < 1e30):
+    if subject.dtype not in DTYPES or not usable:
         raise Uncompared("no law is known for it")
     return grid_law(law, subject.dtype)
 

@@ -9,15 +9,13 @@ the subjects that faults are planted for; otherwise 1.
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich import box
@@ -27,6 +25,7 @@ from rich.table import Table
 from fixtures.claims import Verdict
 from fixtures.faults import FAULTS
 from fixtures.planting import planted_faults
+from reports.faults import FaultOutcome, second_level, write_faults
 from reports.records import CLAIMS, read_claims
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,43 +37,7 @@ HEALTHY_SUITES = {f"{HEALTHY}-{Path(suite).name}": suite for suite in sorted({f.
 """Runs with nothing planted: of the initializers, and of each suite that faults are planted for by patching torch."""
 
 ALL = [HEALTHY, *HEALTHY_SUITES, *FAULTS, *PLANTED]
-STOPPED, PASSED = 1, 0
 ENDED = len(" WRONG (exit 2)")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one planted fault came to.
-
-    Attributes:
-        fault: its name.
-        suite: folder of the suite that was run.
-        expected: each begins the name of a claim family that must see it; none where nothing is planted.
-        code: exit code of the suite.
-        seen: violated claims by family.
-        seconds: of the whole process.
-        tail: last lines of its output.
-    """
-
-    fault: str
-    suite: str
-    expected: tuple[str, ...]
-    code: int
-    seen: dict[str, int]
-    seconds: float
-    tail: tuple[str, ...]
-
-    @property
-    def as_it_should(self) -> bool:
-        """Stopped by all whom it should be; or passed, where nothing is planted."""
-        if not self.expected:
-            return self.code == PASSED
-        return self.code == STOPPED and all(any(map(is_of(family), self.seen)) for family in self.expected)
-
-
-def is_of(beginning: str) -> Callable[[str], bool]:
-    """Whether a claim family's name begins so."""
-    return lambda family: family.startswith(beginning)
 
 
 def selection(dtypes: Iterable[str], initializers: Iterable[str]) -> str:
@@ -82,7 +45,7 @@ def selection(dtypes: Iterable[str], initializers: Iterable[str]) -> str:
     return f"({' or '.join(dtypes)}) and ({' or '.join(initializers)}) and not neighbours and not defaults"
 
 
-def run_suite(name: str, expected: tuple[str, ...], suite: str, options: list[str], folder: Path) -> Outcome:
+def run_suite(name: str, expected: tuple[str, ...], suite: str, options: list[str], folder: Path) -> FaultOutcome:
     """Run a suite in a process of its own."""
     started = time.perf_counter()
     command = [
@@ -103,10 +66,10 @@ def run_suite(name: str, expected: tuple[str, ...], suite: str, options: list[st
     violated = Counter(claim.family for claim in claims if claim.verdict is Verdict.VIOLATED and claim.known is None)
     tail = tuple(ended.stdout.splitlines()[-5:])
     seconds = round(time.perf_counter() - started, 1)
-    return Outcome(name, suite, expected, ended.returncode, dict(violated), seconds, tail)
+    return FaultOutcome(name, suite, expected, ended.returncode, dict(violated), seconds, tail)
 
 
-def plant(name: str, folder: Path) -> Outcome:
+def plant(name: str, folder: Path) -> FaultOutcome:
     """Run the suite on one fault, or on torch itself."""
     if name == HEALTHY:
         options = ["--device", "cpu", "-k", selection(("float32", "float64"), ("kaiming",))]
@@ -124,12 +87,7 @@ def plant(name: str, folder: Path) -> Outcome:
     )
 
 
-def second_level(family: str) -> str:
-    """ "marginal" of "weights.marginal.scale"."""
-    return family.split(".")[1]
-
-
-def tables_of(outcomes: list[Outcome], width: int) -> list[Table]:
+def tables_of(outcomes: list[FaultOutcome], width: int) -> list[Table]:
     """A table for each suite, in the order of their first outcomes, for a window so many columns wide."""
     return [
         table_of(suite, [outcome for outcome in outcomes if outcome.suite == suite], width)
@@ -137,7 +95,7 @@ def tables_of(outcomes: list[Outcome], width: int) -> list[Table]:
     ]
 
 
-def table_of(suite: str, outcomes: list[Outcome], width: int) -> Table:
+def table_of(suite: str, outcomes: list[FaultOutcome], width: int) -> Table:
     """Faults down, families of one suite across; in each place the number of violated claims."""
     families = sorted({second_level(family) for outcome in outcomes for family in (*outcome.seen, *outcome.expected)})
     longest = max(len(outcome.fault) for outcome in outcomes)
@@ -184,7 +142,7 @@ def main(arguments: list[str]) -> int:
         console.print(table)
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps([asdict(outcome) for outcome in outcomes], indent=1) + "\n")
+        write_faults(options.json, outcomes)
     return int(not all(outcome.as_it_should for outcome in outcomes))
 
 

@@ -9,7 +9,8 @@ import torch
 
 from fixtures.faults import FAULTS
 from fixtures.subjects import DTYPES
-from suites.machinery.fault_matrix import HEALTHY, HEALTHY_SUITES, Outcome, plant, tables_of
+from reports.faults import FaultOutcome
+from suites.machinery.fault_matrix import HEALTHY, HEALTHY_SUITES, plant, tables_of
 
 DOZEN = (
     "half_percent_scale",
@@ -64,9 +65,9 @@ def test_a_fault_takes_what_torch_takes_and_spoils_the_tensor_in_place(name):
 
 def test_the_matrix_marks_where_a_fault_had_to_be_seen():
     scale, location = "weights.marginal.scale", "weights.marginal.location"
-    seen = Outcome("half_percent_scale", "suites/weights", (scale,), 1, {scale: 3}, 1.0, ())
-    missed = Outcome("mean_shift", "suites/weights", (location,), 0, {"weights.fan.scale": 1}, 1.0, ())
-    healthy = Outcome(HEALTHY, "suites/weights", (), 0, {}, 1.0, ())
+    seen = FaultOutcome("half_percent_scale", "suites/weights", (scale,), 1, {scale: 3}, 1.0, ())
+    missed = FaultOutcome("mean_shift", "suites/weights", (location,), 0, {"weights.fan.scale": 1}, 1.0, ())
+    healthy = FaultOutcome(HEALTHY, "suites/weights", (), 0, {}, 1.0, ())
 
     (table,) = tables_of([healthy, seen, missed], width=120)
 
@@ -77,8 +78,8 @@ def test_the_matrix_marks_where_a_fault_had_to_be_seen():
 
 def test_the_matrix_has_a_table_for_each_suite_and_asks_for_every_family_that_must_see_a_fault():
     families = ("propagation.link.input_gradient", "propagation.backward.scale")
-    half = Outcome("backward-half-percent", "suites/propagation", families, 1, {families[0]: 2}, 1.0, ())
-    linear = Outcome("linear-gain", "suites/weights", ("weights.defaults.scale",), 1, {}, 1.0, ())
+    half = FaultOutcome("backward-half-percent", "suites/propagation", families, 1, {families[0]: 2}, 1.0, ())
+    linear = FaultOutcome("linear-gain", "suites/weights", ("weights.defaults.scale",), 1, {}, 1.0, ())
 
     by_weights, by_propagation = tables_of([linear, half], width=120)
 
@@ -90,7 +91,7 @@ def test_the_matrix_has_a_table_for_each_suite_and_asks_for_every_family_that_mu
 
 def test_a_narrow_window_shows_every_family_and_how_each_fault_ended():
     families = ("propagation.link.input_gradient", "propagation.backward.scale")
-    half = Outcome("backward-half-percent", "suites/propagation", families, 1, {families[0]: 2}, 1.0, ())
+    half = FaultOutcome("backward-half-percent", "suites/propagation", families, 1, {families[0]: 2}, 1.0, ())
 
     (table,) = tables_of([half], width=40)
 

@@ -1,0 +1,71 @@
+"""The fault matrix on disk: which planted fault was seen by which family of claims."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from reports.records import RecordError, write_atomically
+
+STOPPED, PASSED = 1, 0
+"""Exit codes of a suite that saw a violation, and of one that saw none."""
+
+
+class FaultOutcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one planted fault came to.
+
+    Attributes:
+        fault: its name.
+        suite: folder of the suite that was run.
+        expected: each begins the name of a claim family that must see it; none where nothing is planted.
+        code: exit code of the suite.
+        seen: violated claims by family.
+        seconds: of the whole process.
+        tail: last lines of its output.
+    """
+
+    fault: str
+    suite: str
+    expected: tuple[str, ...]
+    code: int
+    seen: dict[str, int]
+    seconds: float
+    tail: tuple[str, ...]
+
+    @property
+    def as_it_should(self) -> bool:
+        """Stopped by all whom it should be; or passed, where nothing is planted."""
+        if not self.expected:
+            return self.code == PASSED
+        return self.code == STOPPED and all(any(map(is_of(family), self.seen)) for family in self.expected)
+
+
+def is_of(beginning: str) -> Callable[[str], bool]:
+    """Whether a claim family's name begins so."""
+    return lambda family: family.startswith(beginning)
+
+
+def second_level(family: str) -> str:
+    """ "marginal" of "weights.marginal.scale"; a name without levels is its own."""
+    return ".".join(family.split(".")[1:2]) or family
+
+
+def write_faults(path: Path, outcomes: Sequence[FaultOutcome]) -> None:
+    """Write the matrix as indented JSON."""
+    write_atomically(path, msgspec.json.format(msgspec.json.encode(outcomes), indent=1) + b"\n")
+
+
+def read_faults(path: Path) -> tuple[FaultOutcome, ...]:
+    """Read and validate a matrix.
+
+    Raises:
+        RecordError: missing, unreadable, or not a fault matrix.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=tuple[FaultOutcome, ...])
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read ({error.strerror})") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RecordError(f"{path}: not a fault matrix of Kaiming Gate ({error})") from None
