@@ -70,7 +70,7 @@ def suites(session: nox.Session, torch: str) -> None:
 def faults(session: nox.Session) -> None:
     """Plant every fault, run the suite against each, and print who saw which."""
     with _held(session, "machinery", pinned(PROJECT.baseline)) as environment:
-        matrix = new_run_folder(ROOT / course.RUNS, "faults", PROJECT.baseline) / "faults.json"
+        matrix = new_run_folder(ROOT / course.RUNS, "faults", PROJECT.baseline) / course.FAULTS
         _run(session, environment, "suites.machinery.fault_matrix", "--json", str(matrix), *session.posargs)
 
 

@@ -15,12 +15,15 @@ from fixtures.pairing.results import PairingError, read_pairing
 from fixtures.policy import DEFAULT_POLICY, PolicyError, read_policy
 from reports.comparison import Incomparable, compare
 from reports.console import CommandError, carry_out, show
+from reports.faults import read_faults
 from reports.junit import verdict_junit
 from reports.keeping_commands import accept_command, merge_command
 from reports.markdown import verdict_markdown
+from reports.page import write_page
 from reports.records import (
     JUNIT,
     MARKDOWN,
+    PAGE,
     VERDICT,
     VERDICT_FILES,
     RecordError,
@@ -48,6 +51,7 @@ def gate_command(
     policy: Annotated[Path | None, typer.Option(metavar="FILE", help="what differs from the default policy")] = None,
     waivers: Annotated[Path | None, typer.Option(metavar="FILE", help="what may pass until a date")] = None,
     pairing: Annotated[Path | None, typer.Option(metavar="FILE", help="what the paired clock measured")] = None,
+    faults: Annotated[Path | None, typer.Option(metavar="FILE", help="faults.json of nox -s faults")] = None,
 ) -> int:
     """Compare two runs; write the verdict into the candidate's folder; exit 0 pass, 1 stop, 2 no evidence or error."""
     references = _references()
@@ -55,6 +59,7 @@ def gate_command(
     if base_run.is_dir() and candidate_run.is_dir() and base_run.samefile(candidate_run):
         raise CommandError(f"{base_run} and {candidate_run} are the same run; nothing was compared")
     before, after = read_run(base_run), read_run(candidate_run)
+    matrix = read_faults(faults) if faults else ()
     verdict = gate(
         before,
         after,
@@ -64,13 +69,18 @@ def gate_command(
     )
     path = candidate_run / VERDICT
     try:
-        write_atomically(candidate_run / MARKDOWN, verdict_markdown(verdict).encode())
-        write_atomically(candidate_run / JUNIT, verdict_junit(verdict, compare(before, after)))
-        write_record(path, verdict)
-    except OSError as error:
-        raise CommandError(f"{path}: cannot be written ({error.strerror}); the verdict above was not kept") from None
-    finally:
+        # Before the files, since the page takes seconds to draw.
         show(verdict_page(verdict, references))
+    finally:
+        try:
+            write_atomically(candidate_run / MARKDOWN, verdict_markdown(verdict).encode())
+            write_atomically(candidate_run / JUNIT, verdict_junit(verdict, compare(before, after)))
+            write_page(candidate_run / PAGE, verdict, before, after, references=references, faults=matrix)
+            write_record(path, verdict)
+        except OSError as error:
+            raise CommandError(
+                f"{path}: cannot be written ({error.strerror}); the verdict above was not kept"
+            ) from None
     # Once more, where the eye is after a long page.
     show(unwrapped(f"verdict: {verdict.outcome}, written to {path}"))
     return verdict.exit_code

@@ -3,10 +3,10 @@
 A run folder holds `plan.json` (what was going to be asked), `environment.json` (of whom), `claims.jsonl` (the answers),
 `sketches.npz` (summaries of the draws of core subjects), `digests.json` (same seed, same weights?), `interface.json`
 (how torch.nn.init is called, and how it answers) and, where a run was cut short, `failure.json`; the gate adds
-`timings.json` (of the paired clock) and its verdict, as `verdict.json`, `verdict.md` (for a pull request) and
-`junit.xml` (for CI), to the candidate's. Each file is written to a temporary name and renamed, so that what has its
-name is whole. Answers that are in already lie in `claims.jsonl.partial` until the run has ended. In an accepted run
-(accepting.py) some files are packed, and are read as if they were not.
+`timings.json` (of the paired clock) and its verdict, as `verdict.json`, `verdict.md` (for a pull request),
+`junit.xml` (for CI) and `page.html` (for people), to the candidate's. Each file is written to a temporary name and
+renamed, so that what has its name is whole. Answers that are in already lie in `claims.jsonl.partial` until the run has
+ended. In an accepted run (accepting.py) some files are packed, and are read as if they were not.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ TIMINGS = "timings.json"
 VERDICT = "verdict.json"
 MARKDOWN = "verdict.md"
 JUNIT = "junit.xml"
-VERDICT_FILES = (VERDICT, MARKDOWN, JUNIT)
+PAGE = "page.html"
+VERDICT_FILES = (VERDICT, MARKDOWN, JUNIT, PAGE)
 """What a gate writes about its verdict, into the candidate's folder; verdict.json last, so that where it is all are."""
 UNKNOWN_TORCH = "unknown"
 RUN_FILES = (PLAN, ENVIRONMENT, CLAIMS, PARTIAL_CLAIMS, SKETCHES, DIGESTS, INTERFACE, FAILURE, TIMINGS, *VERDICT_FILES)

@@ -336,7 +336,8 @@ class _Judge:
         if before is None or after is None:
             return
         packages = [
-            {name: version for name, version in side.packages.items() if name != "torch"} for side in (before, after)
+            {name: version for name, version in side.packages.items() if not _OF_TORCH.fullmatch(name)}
+            for side in (before, after)
         ]
         pythons = [{"python": side.python} for side in (before, after)]
         differing = {
@@ -442,6 +443,10 @@ def _streams(baseline: Run, candidate: Run) -> Streams:
     return Streams(
         same=len(both) - len(changed), changed=tuple(changed), missing=tuple(sorted(before.keys() ^ after.keys()))
     )
+
+
+_OF_TORCH = re.compile(r"torch|triton|pytorch-triton.*|(nvidia|cuda)-.*")
+"""Packages that a build of torch brings, for its accelerator: they are of what is compared, not of its surroundings."""
 
 
 def _differences(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:

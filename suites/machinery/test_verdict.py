@@ -434,6 +434,19 @@ def test_what_differs_beside_torch_is_a_notice(fields, words):
     assert texts(verdict) == f"notice: {words}"
 
 
+def test_what_a_build_of_torch_brings_is_no_difference_of_the_surroundings():
+    brings = {
+        "torch": "2.14.1+cu130",
+        "numpy": "2.4.6",
+        "nvidia-cublas": "13.1",
+        "cuda-toolkit": "13.0",
+        "triton": "3.5",
+    }
+    after = run(claim(), environment=environment("2.14.1+cu130", packages=brings))
+
+    assert gate(run(claim()), after).reasons == ()
+
+
 def test_speed_is_said_not_to_be_measured():
     assert gate(run(claim()), run(claim())).speed is None
 
