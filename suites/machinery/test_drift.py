@@ -26,7 +26,9 @@ from fixtures.weights.mistakes import interface_of
 from reports.comparison import compare
 from reports.drift import Drift, drifts
 from reports.drift.topics import topics
+from reports.reasons import Outcome
 from reports.records import Case, RecordError, read_run
+from reports.verdict import gate
 from suites.machinery.answering import target_of
 from suites.machinery.making_runs import claim, contract, failure, plan, run, subject, violated, write
 from suites.machinery.test_drift_laws import QUICK, halved, sample
@@ -156,6 +158,22 @@ def test_faults_that_are_planted_in_initializers_drift(fault, about, seen):
 
     assert kinds(between(healthy, side(FAULTS[fault], 2))) == seen
     assert kinds(between(healthy, side(torch.nn.init, 3))) == []
+
+
+@pytest.mark.parametrize(
+    ("claimed", "outcome", "kind"),
+    [(claim, Outcome.STOP, "drift.law"), (violated, Outcome.NOTICE, "drift.law_of_violated")],
+)
+def test_the_gate_stops_for_another_law_unless_conformance_tells_of_it(claimed, outcome, kind):
+    made = claimed(subject=FLOAT32)
+    before = sketched(FLOAT32, made, paired=counts(), salted=counts(seed=2))
+    after = sketched(FLOAT32, made, paired=counts(seed=3), salted=counts(scale=1.006, seed=4), salt=2)
+
+    verdict = gate(before, after)
+
+    assert verdict.outcome is outcome
+    assert kind in [reason.kind for reason in verdict.reasons]
+    assert [drift.kind for drift in verdict.drifts] == ["law"]
 
 
 # What cannot be compared
