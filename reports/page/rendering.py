@@ -29,7 +29,7 @@ from reports.reasons import Outcome, Reason
 from reports.records import UNKNOWN_TORCH, Plan, Run
 from reports.terminal import NEXT_STEPS, TOP_REASONS
 from reports.verdict import FamilyCount, GateVerdict, Side, Streams
-from reports.wording import p_value, plural, printable
+from reports.wording import plural, printable
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -148,8 +148,7 @@ def _drift_views(verdict: GateVerdict) -> dict[str, Any]:
     order = list(DRIFT_KINDS)
     told = sorted((drift for drift in verdict.drifts if drift.kind in order), key=lambda drift: order.index(drift.kind))
     views = [
-        {"kind": DRIFT_KINDS[drift.kind], "text": drift.text, "p": _chance(drift.p), "rerun": drift.rerun}
-        for drift in told[:MOST_DRIFTS]
+        {"kind": DRIFT_KINDS[drift.kind], "text": drift.text, "rerun": drift.rerun} for drift in told[:MOST_DRIFTS]
     ]
     return {"drifts": views, "drifts_left_out": max(0, len(told) - MOST_DRIFTS)}
 
@@ -216,10 +215,6 @@ def _sentence(text: str) -> str:
 
 def _torch(side: Side) -> str:
     return side.label if side.torch == UNKNOWN_TORCH else side.torch
-
-
-def _chance(p: float | None) -> str:
-    return "" if p is None else p_value(p)
 
 
 def _reason_view(reason: Reason, claims: ClaimList) -> dict[str, Any]:
