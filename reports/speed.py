@@ -12,6 +12,8 @@ from fixtures.pairing.results import Pairing, Timed
 from fixtures.policy import Speed
 from reports.wording import plural
 
+UNCLEAR = "speed.unclear"
+
 
 @dataclass(frozen=True)
 class SpeedFinding:
@@ -51,12 +53,12 @@ def speed_findings(pairing: Pairing | None, policy: Speed) -> list[SpeedFinding]
     required = [timed for timed in pairing.workloads if policy.requires(timed.name, timed.required)]
     optional = [timed for timed in pairing.workloads if timed not in required]
     if pairing.workloads and not required:
-        findings.append(SpeedFinding("speed.unclear", None, "none of the workloads timed is a required one"))
+        findings.append(SpeedFinding(UNCLEAR, None, "none of the workloads timed is a required one"))
     for timed in _slowest_first(required):
         outcome = outcome_of(timed, policy)
         if outcome == "broken" or (outcome != "fine" and not moved):
-            kind = "unclear" if outcome == "no evidence" else outcome
-            findings.append(SpeedFinding(f"speed.{kind}", timed.name, in_words(timed, outcome)))
+            kind = UNCLEAR if outcome == "no evidence" else f"speed.{outcome}"
+            findings.append(SpeedFinding(kind, timed.name, in_words(timed, outcome)))
     for timed in _slowest_first(optional):
         outcome = outcome_of(timed, policy)
         if outcome == "broken" or (outcome == "regressed" and not moved):
@@ -114,7 +116,7 @@ def more_allocated(timed: Timed, margin: float) -> str | None:
 
 def _of_session(pairing: Pairing) -> SpeedFinding:
     """A session that a worker's failure ended."""
-    kind = "speed.broken" if pairing.verdict == "stop" else "speed.unclear"
+    kind = "speed.broken" if pairing.verdict == "stop" else UNCLEAR
     return SpeedFinding(kind, None, f"the clock: {pairing.reason}", pairing.failure)
 
 

@@ -20,7 +20,7 @@ from reports.drift import Drift, drifts
 from reports.drift.topics import POLICY_KINDS, policy_kind, topics
 from reports.reasons import Outcome, Reason
 from reports.records import Environment, Plan, Run
-from reports.speed import SpeedFinding, speed_findings
+from reports.speed import UNCLEAR, SpeedFinding, speed_findings
 from reports.waivers import Applied, Waivers, apply, stanza
 from reports.wording import first_few, measured, p_value, plural
 
@@ -354,11 +354,19 @@ class _Judge:
                 yield from self._reason(kind, f"{what}: {first_few(names, 5)}", tuple(names))
 
     def speed(self, timed: Iterable[SpeedFinding]) -> Iterator[Reason]:
-        """Reasons from the paired clock."""
+        """Reasons from the paired clock: one for each finding, and one for all that it could not decide."""
+        undecided = [finding for finding in timed if finding.kind == UNCLEAR and finding.workload]
         for finding in timed:
-            names = (finding.workload,) if finding.workload else ()
-            waivers = self.waived.get((finding.kind, finding.workload or ""), ())
-            yield from self._reason(finding.kind, finding.text, names, details=finding.details, waivers=waivers)
+            if finding not in undecided:
+                names = (finding.workload,) if finding.workload else ()
+                waivers = self.waived.get((finding.kind, finding.workload or ""), ())
+                yield from self._reason(finding.kind, finding.text, names, details=finding.details, waivers=waivers)
+        for waivers, members in self._apart(UNCLEAR, undecided, lambda finding: finding.workload or ""):
+            if members:
+                names = tuple(finding.workload or "" for finding in members)
+                text = f"too noisy to decide in the time there was: {first_few(names)}"
+                details = tuple(finding.text for finding in members)
+                yield from self._reason(UNCLEAR, text, names, details=details, waivers=waivers)
 
     def _apart(
         self, kind: str, items: Iterable[Item], name: Callable[[Item], str]

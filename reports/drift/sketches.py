@@ -17,6 +17,7 @@ from fixtures.weights.sketch import COUNTS, SALT, SALTED
 from reports.drift.kinds import Drift, Standing
 from reports.drift.laws import Counts, NoCounts, TwoSamples, counts_of
 from reports.records import Run
+from reports.selecting import selection
 from reports.wording import p_value, plural
 
 Arrays = dict[str, npt.NDArray[np.generic]]
@@ -127,7 +128,7 @@ def usable_law(subject: Subject) -> GridLaw:
 
 def _rerun(subject: Subject, run: Run, side: str) -> str:
     """The command that draws a run's weights again, in its environment."""
-    options = {"-k": subject.key, "--salt": str(_salt(run, side, subject))}
+    options = {"-k": selection(subject.key), "--salt": str(_salt(run, side, subject))}
     if run.plan:
         options |= {"--seed": str(run.plan.seed), "--tier": run.plan.tier, "--target": run.plan.target}
     words = (word for option in options.items() for word in option)

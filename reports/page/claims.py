@@ -7,8 +7,7 @@ so that the script formats nothing.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,7 @@ import msgspec
 
 from fixtures.claims import Claim, Verdict
 from reports.comparison import Change, ClaimChange, plainness
+from reports.selecting import selection
 from reports.wording import measured, p_value, plural, printable, size
 
 MOST_BYTES = 3 << 20
@@ -146,16 +146,3 @@ def safe_json(document: object) -> str:
     """JSON inside a script element: no text in it can end the element or begin a comment."""
     written = msgspec.json.encode(document).decode()
     return written.translate({ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"})
-
-
-_OUTSIDE_WORDS = re.compile(r"[^\w.:+\[\]/\\-]+")
-"""What pytest's -k takes for the end of a word."""
-
-
-def selection(key: str) -> str:
-    """pytest's -k expression for the tests about a subject; those about another that has the same words come along."""
-    words = [word for word in _OUTSIDE_WORDS.split(key) if word and word not in _OPERATORS]
-    return " and ".join(words)
-
-
-_OPERATORS: Collection[str] = ("and", "or", "not")

@@ -24,12 +24,13 @@ from fixtures.subjects import Subject
 from reports.comparison import Change, compare
 from reports.faults import FaultOutcome, read_faults, write_faults
 from reports.page import write_page
-from reports.page.claims import claim_list, selection
+from reports.page.claims import claim_list
 from reports.page.depths import bands_of, trajectories
 from reports.page.forests import MOST_ROWS, scale_forest, speed_forest
 from reports.page.marginals import band, marginal, sketched
 from reports.page.surroundings import facts
 from reports.records import RecordError
+from reports.selecting import selection
 from reports.verdict import gate
 from suites.machinery.making_pages import (
     CORE,

@@ -46,6 +46,14 @@ def test_required_workloads_decide(workloads, outcome):
     assert verdict_of(*workloads).outcome == outcome
 
 
+def test_what_could_not_be_decided_is_one_reason_with_a_line_for_each():
+    (reason,) = verdict_of(timed(), *(unclear(f"init/{name}") for name in "abcd")).reasons
+
+    assert reason.names == ("init/a", "init/b", "init/c", "init/d")
+    assert reason.text == "too noisy to decide in the time there was: init/a, init/b, init/c and 1 more"
+    assert reason.details[3] == "init/d: sd 9.0 % from restart to restart; 40 restarts would decide"
+
+
 def test_a_regression_is_told_with_its_interval():
     (reason,) = verdict_of(timed(), regressed()).reasons
 
