@@ -363,10 +363,10 @@ class _Judge:
                 yield from self._reason(finding.kind, finding.text, names, details=finding.details, waivers=waivers)
         for waivers, members in self._apart(UNCLEAR, undecided, lambda finding: finding.workload or ""):
             if members:
-                names = tuple(finding.workload or "" for finding in members)
-                text = f"too noisy to decide in the time there was: {first_few(names)}"
+                about = tuple(finding.workload or "" for finding in members)
+                text = f"too noisy to decide in the time there was: {first_few(about)}"
                 details = tuple(finding.text for finding in members)
-                yield from self._reason(UNCLEAR, text, names, details=details, waivers=waivers)
+                yield from self._reason(UNCLEAR, text, about, details=details, waivers=waivers)
 
     def _apart(
         self, kind: str, items: Iterable[Item], name: Callable[[Item], str]
