@@ -99,4 +99,6 @@ def test_a_narrow_window_shows_every_family_and_how_each_fault_ended():
 
 
 def test_every_suite_that_faults_are_planted_for_is_run_without_any():
-    assert HEALTHY_SUITES == {"healthy-propagation": "suites/propagation", "healthy-weights": "suites/weights"}
+    suites = ("propagation", "training", "weights")
+
+    assert {f"healthy-{suite}": f"suites/{suite}" for suite in suites} == HEALTHY_SUITES
