@@ -1,0 +1,65 @@
+"""The tutorial's table, row by row, on scikit-learn's digits: what Kaiming changes, and where it changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fixtures.subjects import Subject
+from fixtures.training.digits import DigitsError, digits
+from fixtures.training.table import OPTIMIZERS
+from fixtures.training.table_questions import FAMILY, gather_table, table_questions
+from reports.records import Case
+from suites.asking import asks
+from suites.refuting import judge_what_is_drawn
+
+WIDTH = 64
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much of the table is asked.
+
+    Attributes:
+        depths: linear layers of the networks.
+        steps: of training, 20 an epoch.
+        pairs: seeds.
+    """
+
+    depths: tuple[int, ...]
+    steps: int
+    pairs: int
+
+
+EXTENTS = {
+    "quick": Extent((2, 20), 40, 14),
+    "full": Extent((2, 5, 10, 20, 50), 200, 20),
+    "soak": Extent((2, 5, 10, 20, 50), 200, 56),
+}
+"""14 pairs are the fewest of which all can show something at the screen: 2**-14 is below 1e-4."""
+
+
+def cases(tier, run_seed, devices):
+    extent = EXTENTS[tier]
+    for optimizer in OPTIMIZERS if "cpu" in devices else ():
+        for depth in extent.depths:
+            path = f"digits_{optimizer}({depth}, steps={extent.steps})"
+            subject = Subject("kaiming_normal_", (WIDTH, WIDTH), nonlinearity="relu", path=path)
+            yield Case(family=FAMILY, subject=subject, draws=extent.pairs, resolution=0.0)
+
+
+@asks(FAMILY, cases, table_questions)
+def test_what_kaiming_changes(case, findings, target, keep_arrays):
+    questions = table_questions(case.subject)
+    try:
+        digits()
+    except DigitsError as error:
+        findings.no_evidence(questions, str(error))
+        return
+
+    def run(pairs, seed):
+        evidence = gather_table(case.subject, pairs, seed, target)
+        if pairs == case.draws:
+            keep_arrays(f"{FAMILY}/{case.subject.key}", evidence.arrays())
+        return evidence
+
+    judge_what_is_drawn(findings, [(question, question.read) for question in questions], run)
