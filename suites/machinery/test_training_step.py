@@ -9,6 +9,7 @@ import torch
 
 from fixtures.calls import call_of
 from fixtures.formats import unit_roundoff
+from fixtures.planting import plant
 from fixtures.propagation.links.comparing import in_float64
 from fixtures.propagation.links.matmul import rounded_once
 from fixtures.subjects import HALF_TYPES
@@ -50,6 +51,15 @@ def test_a_learning_rate_off_by_a_tenth_of_a_percent_is_seen(optimizer, error, m
     monkeypatch.setattr(Asked, "rule", expecting_another)
 
     assert broken(step_findings(step_subject(optimizer, SMALL), SEED)) >= {"default", "foreach"}
+
+
+@pytest.mark.parametrize(("fault", "path"), [("matmul-of-tf32", SMALL), ("convolution-of-tf32", "convolutional")])
+def test_factors_rounded_to_ten_bits_are_seen(fault, path):
+    take_out = plant(fault)
+    try:
+        assert "forward" in broken(step_findings(step_subject(OPTIMIZERS[0], path), SEED))
+    finally:
+        take_out()
 
 
 def test_one_gradient_in_a_thousand_that_is_off_by_a_thousandth_is_seen(monkeypatch):

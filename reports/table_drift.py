@@ -1,0 +1,85 @@
+"""What initialization does to learning, on both sides: did the effects of the tutorial's table change between versions?
+
+Files are read, torch is not imported. Both sides trained from the same seeds, so that the seeds are pairs: a release
+that changes nothing but rounding moves a loss or an accuracy up as often as down, which makes the sign test exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from fixtures.formats import FloatArray
+from fixtures.judgement import SCREEN
+from fixtures.signs import Signs
+from reports.records import Run
+
+PREFIX = "training.table/"
+"""Before a subject's key, an initialization and a row in the names of its arrays."""
+
+
+class Effects(StrEnum):
+    """What became of one row of the table under one initialization."""
+
+    IDENTICAL = "identical"
+    CHANCE = "within chance"
+    CHANGED = "changed"
+    UNCOMPARED = "uncompared"
+
+
+@dataclass(frozen=True)
+class TableDrift:
+    """One row of the table under one initialization, over seeds.
+
+    Attributes:
+        name: key of the subject, initialization and row.
+        outcome: what became of it.
+        text: one sentence.
+        p: of the sign test, two-sided; None where nothing was compared.
+    """
+
+    name: str
+    outcome: Effects
+    text: str
+    p: float | None = None
+
+
+def table_drifts(baseline: Run, candidate: Run) -> Iterator[TableDrift]:
+    """Every row that either side has recorded. Never raises for what a run file may hold."""
+    names = {name for run in (baseline, candidate) for name in run.sketches if name.startswith(PREFIX)}
+    for name in sorted(names):
+        yield _compared(name.removeprefix(PREFIX), *(_values(run.sketches, name) for run in (baseline, candidate)))
+
+
+def _values(sketches: Mapping[str, npt.NDArray[np.generic]], name: str) -> FloatArray | None:
+    """Values over seeds; None where there are none."""
+    found = sketches.get(name)
+    if found is None or found.dtype != np.float64 or found.ndim != 1 or not found.size:
+        return None
+    return found.astype(np.float64)
+
+
+def _compared(name: str, before: FloatArray | None, after: FloatArray | None) -> TableDrift:
+    if before is None or after is None or before.shape != after.shape:
+        return TableDrift(name, Effects.UNCOMPARED, "both sides have not recorded the same seeds")
+    if np.array_equal(before, after, equal_nan=True):
+        return TableDrift(name, Effects.IDENTICAL, "the same for every seed", 1.0)
+    signs = Signs.of(_differences(before, after))
+    p = min(1.0, 2 * min(signs.p_no_better, signs.p_no_worse))
+    text = (
+        f"larger for {signs.better} and smaller for {signs.worse} of {signs.pairs} seeds, p = {p:.2g}; median change "
+        f"{signs.median:.3g} ({signs.low:.3g} to {signs.high:.3g})"
+    )
+    if 2 * 0.5**signs.pairs >= SCREEN:
+        return TableDrift(name, Effects.UNCOMPARED, f"{text}; so few seeds cannot show a change", p)
+    return TableDrift(name, Effects.CHANGED if p < SCREEN else Effects.CHANCE, text, p)
+
+
+def _differences(before: FloatArray, after: FloatArray) -> FloatArray:
+    """After minus before; 0 where both are the same infinity, and an infinity has the sign of its side."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.nan_to_num(after - before, nan=0.0, posinf=np.inf, neginf=-np.inf))
