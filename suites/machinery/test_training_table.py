@@ -264,6 +264,8 @@ def test_theory_leaves_no_doubt_of_a_second_moment_and_none_of_shallow_accuracy(
     assert all(is_judged("relu", other, 2) for other in OTHERS)
     assert not any(is_judged(row, other, 2) for row in ROWS if row != "relu" for other in OTHERS)
     assert not any(is_judged("accuracy", other, TOO_DEEP) for other in OTHERS)
+    assert is_judged("accuracy", "default", 10)
+    assert not is_judged("accuracy", "xavier", 10)  # with Adam, 10 pairs better and 10 worse in 200 steps
 
 
 def test_both_infinitely_bad_is_a_tie():
