@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reports.comparison import ClaimChange
+from reports.drift.effects import effect_drifts
 from reports.drift.interface import interface_drifts
 from reports.drift.kinds import Drift, Standing
+from reports.drift.numbers import numbers_drifts
 from reports.drift.sketches import sketch_drifts
 from reports.drift.streams import stream_drifts
 from reports.records import Run
@@ -20,7 +22,7 @@ __all__ = ["Drift", "drifts"]
 
 
 def drifts(baseline: Run, candidate: Run, changes: Sequence[ClaimChange]) -> tuple[Drift, ...]:
-    """What drifted: laws and grids of core subjects, fixed-seed streams, signatures, warnings and errors.
+    """What drifted: laws and grids of core subjects, streams, numbers of training, signatures, warnings and errors.
 
     What only one side recorded is told as "uncompared", unless a side was cut short: then its failure says so. Never
     raises for what a run file may hold.
@@ -34,5 +36,7 @@ def drifts(baseline: Run, candidate: Run, changes: Sequence[ClaimChange]) -> tup
     return (
         *sketch_drifts(baseline, candidate, standing),
         *stream_drifts(baseline, candidate, standing),
+        *numbers_drifts(baseline, candidate, standing),
+        *effect_drifts(baseline, candidate, standing),
         *interface_drifts(baseline, candidate, standing),
     )

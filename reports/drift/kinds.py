@@ -9,11 +9,24 @@ from typing import Any, Literal
 import msgspec
 
 from fixtures.claims import Effect
+from fixtures.known import NAME
 from fixtures.subjects import Subject
 from reports.comparison import ClaimChange, initializer_of
 from reports.records import Run
 
-Kind = Literal["law", "grid", "stream", "same_stream", "signature", "signature_added", "message", "uncompared"]
+Kind = Literal[
+    "law",
+    "grid",
+    "stream",
+    "same_stream",
+    "numbers",
+    "numbers_rounding",
+    "effect",
+    "signature",
+    "signature_added",
+    "message",
+    "uncompared",
+]
 
 
 class Drift(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +35,8 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         kind: "law", "grid": weights, or the values they take, are distributed otherwise. "stream": a fixed seed gives
             other weights. "same_stream": a core subject's draws are bit for bit the same (nothing changed).
+            "numbers": training from the same numbers came out differently, and "numbers_rounding": by no more than
+            rounding explains. "effect": what initialization does to learning changed, over seeds.
             "signature": a call that worked may no longer, or mean something else. "signature_added": calls that did not
             work do. "message": another warning or error. "uncompared": one side has nothing, or nothing readable.
         subject: key of the subject, or a readable name such as "torch.nn.init.kaiming_normal_".
@@ -76,6 +91,10 @@ class Standing:
         """A drift of a subject; `rest` are other fields of it."""
         conforms = subject.key not in self.subjects
         return Drift(kind=kind, subject=subject.key, text=text, conforms=conforms, fields=subject.fields, **rest)
+
+    def about_key(self, kind: Kind, key: str, text: str, p: float | None = None) -> Drift:
+        """A drift of what is known by a key alone."""
+        return Drift(kind=kind, subject=key, text=text, p=p, conforms=key not in self.subjects, fields={NAME: key})
 
     def about_function(self, kind: Kind, name: str, text: str, call: str | None = None) -> Drift:
         """A drift of how a function of the target, by its dotted name, is called or answers."""

@@ -24,7 +24,19 @@ class Topic:
     members: tuple[Drift, ...]
 
 
-POLICY_KINDS = ("law", "law_of_violated", "grid", "signature", "stream", "signature_added", "message", "uncompared")
+POLICY_KINDS = (
+    "law",
+    "law_of_violated",
+    "grid",
+    "numbers",
+    "effect",
+    "signature",
+    "stream",
+    "numbers_rounding",
+    "signature_added",
+    "message",
+    "uncompared",
+)
 """In the order in which a reader wants them. That nothing changed ("same_stream") is no reason for anything."""
 
 
@@ -53,7 +65,7 @@ def policy_kind(drift: Drift) -> str:
     return "law_of_violated" if drift.kind == "law" and not drift.conforms else drift.kind
 
 
-TOLD_APART = ("law", "law_of_violated", "grid", "signature")
+TOLD_APART = ("law", "law_of_violated", "grid", "numbers", "effect", "signature")
 
 
 def _about(drift: Drift) -> str:

@@ -134,11 +134,14 @@ LAWS = ("law", "grid")
 DRIFT_KINDS = {
     "law": "law",
     "grid": "values",
+    "numbers": "numbers",
+    "effect": "effect",
     "signature": "signature",
     "message": "message",
     "uncompared": "not compared",
     "signature_added": "new signature",
     "stream": "stream",
+    "numbers_rounding": "rounding",
 }
 """Kinds of drift, the most important first, and the word for each; what did not change is no drift to a reader."""
 

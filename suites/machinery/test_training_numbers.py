@@ -12,7 +12,7 @@ from fixtures.propagation.links.comparing import in_float64
 from fixtures.training import numbers
 from fixtures.training.networks import drawn, layers_of
 from fixtures.training.numbers import ROUNDINGS, SAMPLES, SEED, numbers_of, train
-from reports.training_drift import Outcome, compared
+from reports.drift.numbers import Outcome, compared
 from suites.training.test_numbers import QUICK
 from suites.training.test_step import step_subject
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from fixtures.formats import FloatArray, spacing
 from fixtures.training.recorded import Numbers, Trajectory, recorded_in
+from reports.drift.kinds import Drift, Kind, Standing
 from reports.records import Run
 
 STORED = spacing(1.0, "float32")
@@ -66,6 +67,16 @@ def training_drifts(baseline: Run, candidate: Run) -> Iterator[TrainingDrift]:
                 break
         else:
             yield compared(subject, *read)
+
+
+def numbers_drifts(baseline: Run, candidate: Run, standing: Standing) -> Iterator[Drift]:
+    """Training runs that did not come out the same, or cannot be compared."""
+    kinds: dict[Outcome, Kind] = {Outcome.DIFFERENT: "numbers", Outcome.ROUNDING: "numbers_rounding"}
+    for found in training_drifts(baseline, candidate):
+        if found.outcome in kinds:
+            yield standing.about_key(kinds[found.outcome], found.subject, f"{found.subject}: {found.text}")
+        elif found.outcome is Outcome.UNCOMPARED and not standing.cut_short:
+            yield standing.about_key("uncompared", found.subject, f"{found.subject}: {found.text}")
 
 
 def _read(runs: dict[str, dict[str, npt.NDArray[np.generic]]], subject: str) -> Numbers:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from fixtures.formats import FloatArray
 from fixtures.judgement import SCREEN
 from fixtures.signs import Signs
+from reports.drift.kinds import Drift, Standing
 from reports.records import Run
 
 PREFIX = "training.table/"
@@ -53,6 +54,13 @@ def table_drifts(baseline: Run, candidate: Run) -> Iterator[TableDrift]:
     names = {name for run in (baseline, candidate) for name in run.sketches if name.startswith(PREFIX)}
     for name in sorted(names):
         yield _compared(name.removeprefix(PREFIX), *(_values(run.sketches, name) for run in (baseline, candidate)))
+
+
+def effect_drifts(baseline: Run, candidate: Run, standing: Standing) -> Iterator[Drift]:
+    """Rows of the table that changed beyond chance; how many seeds that takes, `table_drifts` tells."""
+    for found in table_drifts(baseline, candidate):
+        if found.outcome is Effects.CHANGED:
+            yield standing.about_key("effect", found.name, f"{found.name}: {found.text}", found.p)
 
 
 def _values(sketches: Mapping[str, npt.NDArray[np.generic]], name: str) -> FloatArray | None:

@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 
 from fixtures.training.recorded import PREFIX, Numbers, Trajectory, recorded_in
+from reports.drift.numbers import Outcome, compared, training_drifts
+from reports.reasons import Outcome as Decision
 from reports.records import Run
-from reports.training_drift import Outcome, compared, training_drifts
+from reports.verdict import gate
+from suites.machinery.making_runs import claim
+from suites.machinery.making_runs import run as made
 
 STEPS, LAYERS, RUNS = 5, 3, 4
 ROUNDED, ULP = 1e-4, 1e-7
@@ -189,3 +193,15 @@ def test_arrays_that_are_no_numbers_of_a_training_run_are_told_in_one_line(numbe
 
     assert drift.outcome is Outcome.UNCOMPARED
     assert drift.text == f"the candidate's numbers cannot be compared: {words}"
+
+
+def test_the_gate_stops_for_numbers_beyond_rounding_and_notes_those_within(numbers):
+    def reasons(after):
+        before, changed = (made(claim(), sketches=sketched(side)) for side in (numbers, after))
+        return [(reason.outcome, reason.kind, reason.names) for reason in gate(before, changed).reasons]
+
+    beyond, within = other(numbers, 2, 1, losses=(3, 1.5)), other(numbers, 2, 1, losses=(3, 1 + ROUNDED))
+
+    assert reasons(beyond) == [(Decision.STOP, "drift.numbers", (KEY,))]
+    assert reasons(within) == [(Decision.NOTICE, "drift.numbers_rounding", (KEY,))]
+    assert reasons(numbers) == []

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from fixtures.pvalues import binomial_excess_p
+from reports.drift.effects import PREFIX, Effects, table_drifts
+from reports.reasons import Outcome as Decision
 from reports.records import Run
-from reports.table_drift import PREFIX, Effects, table_drifts
+from reports.verdict import gate
+from suites.machinery.making_runs import run as made
 
 NAME = "kaiming_normal_-fan_in-relu-64x64-float32-digits_sgd(20, steps=200)-cpu/kaiming/accuracy"
 SEEDS = 20
@@ -74,3 +77,14 @@ def test_fourteen_seeds_cannot_show_a_change(draws, tmp_path):
 def test_what_is_missing_or_of_another_kind_is_not_compared(other, draws, tmp_path):
     for sides in ((draws.random(SEEDS), other), (other, draws.random(SEEDS))):
         assert drift(tmp_path, *sides).outcome is Effects.UNCOMPARED
+
+
+def test_the_gate_notes_an_effect_that_changed_and_nothing_else(draws):
+    values = draws.random(SEEDS)
+
+    def kinds(after):
+        before, changed = (made(sketches={PREFIX + NAME: side}) for side in (values, after))
+        return [reason.kind for reason in gate(before, changed).reasons if reason.outcome is Decision.NOTICE]
+
+    assert kinds(values + 1e-9) == ["drift.effect"]
+    assert kinds(values) == kinds(values[::-1].copy()) == []
