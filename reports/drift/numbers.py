@@ -34,6 +34,38 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True)
+class Departure:
+    """How far one training run is from another beside what rounding explains: relative, [steps, 1 + 2 layers] each.
+
+    Attributes:
+        deviation: of the candidate's quantities from the baseline's.
+        allowed: what rounding explains: twice the largest deviation of the moved runs of either side up to each step.
+        one_ulp: largest deviation up to each step of the runs whose weights were moved by one ulp.
+    """
+
+    deviation: FloatArray
+    allowed: FloatArray
+    one_ulp: FloatArray
+
+    @property
+    def tells(self) -> npt.NDArray[np.bool_]:
+        """Where rounding leaves anything to tell: beyond, a norm or a loss may change by its own size."""
+        return self.allowed < 1
+
+    @property
+    def strain(self) -> FloatArray:
+        """Deviation as a share of what rounding explains; 0 where it leaves nothing to tell."""
+        with np.errstate(over="ignore"):
+            return np.divide(self.deviation, self.allowed, out=np.zeros_like(self.allowed), where=self.tells)
+
+    @property
+    def ulps(self) -> FloatArray:
+        """Deviation in units of what moving every weight by one ulp does; NaN where both are infinite."""
+        with np.errstate(all="ignore"):
+            return np.asarray(self.deviation / self.one_ulp)
+
+
+@dataclass(frozen=True)
 class TrainingDrift:
     """One training run on both sides.
 
@@ -85,35 +117,49 @@ def _read(runs: dict[str, dict[str, npt.NDArray[np.generic]]], subject: str) -> 
     return Numbers.of(runs[subject])
 
 
+def same_start(baseline: Numbers, candidate: Numbers) -> bool:
+    """Whether two training runs can be compared: as many steps and layers, from the same weights and data."""
+    return baseline.digests.shape == candidate.digests.shape and np.array_equal(baseline.start, candidate.start)
+
+
+def departure(baseline: Numbers, candidate: Numbers) -> Departure:
+    """How far two training runs of as many steps and layers are apart, and what rounding explains of it."""
+    with np.errstate(over="ignore"):
+        explained = 2 * _largest_so_far(baseline, candidate, "rounded")
+    return Departure(
+        deviation=_deviation(candidate.plain, baseline.plain.quantities),
+        allowed=np.maximum(explained, STORED),
+        one_ulp=np.maximum(_largest_so_far(baseline, candidate, "one_ulp"), STORED),
+    )
+
+
 def compared(subject: str, baseline: Numbers, candidate: Numbers) -> TrainingDrift:
     """Compare one training run of two sides."""
-    if baseline.digests.shape != candidate.digests.shape or not np.array_equal(baseline.start, candidate.start):
+    if not same_start(baseline, candidate):
         return TrainingDrift(subject, Outcome.UNCOMPARED, "both sides did not start from the same weights and data")
     departs = _first_bits(baseline, candidate)
     if departs is None:
         return TrainingDrift(subject, Outcome.IDENTICAL, "losses and weights are bit for bit the same")
-    deviation = _deviation(candidate.plain, baseline.plain.quantities)
-    allowed = np.maximum(2 * _largest_so_far(baseline, candidate, "rounded"), STORED)
-    tells = allowed < 1  # beyond, a norm or a loss may change by its own size
-    if not tells.any():
+    found = departure(baseline, candidate)
+    if not found.tells.any():
         text = f"rounding leaves nothing to tell of losses, gradients and updates; {departs}"
         return TrainingDrift(subject, Outcome.UNCOMPARED, text)
-    strain = np.where(tells, deviation / allowed, 0.0)
+    strain = found.strain
     # Past the first departure everything follows from it, so that this one is worth a name.
     steps = np.flatnonzero((strain > 1).any(axis=1))
-    one_ulp = np.maximum(_largest_so_far(baseline, candidate, "one_ulp"), STORED)
     measured = {
         "strain": float(strain.max()),
-        "ulps": float((deviation / one_ulp).max()),
-        "told": float(tells.mean()),
+        "ulps": float(found.ulps.max()),
+        "told": float(found.tells.mean()),
     }
     if len(steps) == 0:
         text = f"{departs}, by no more than {measured['strain']:.1%} of what rounding explains"
         return TrainingDrift(subject, Outcome.ROUNDING, text, **measured)
     step = int(steps[0])
     place = _first_place(strain[step])
+    size = found.deviation[step, place]
     text = (
-        f"{_name(place, baseline.digests.shape[1])} of step {step + 1} departs by {deviation[step, place]:.3g} of "
+        f"{_name(place, baseline.digests.shape[1])} of step {step + 1} departs by {size:.3g} of "
         f"itself, {strain[step, place]:.3g} times what rounding explains; {departs}"
     )
     return TrainingDrift(subject, Outcome.DIFFERENT, text, **measured)

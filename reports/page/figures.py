@@ -7,14 +7,18 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from markupsafe import Markup
 
 from fixtures.claims import Verdict
+from fixtures.formats import FloatArray
 from fixtures.pairing.results import Pairing
 from fixtures.subjects import Subject
 from reports.comparison import Change, ClaimChange
+from reports.drift.numbers import Outcome as Trained
 from reports.page import plots
 from reports.page.claims import ORDER
+from reports.page.curves import Curves, training_curves, training_runs
 from reports.page.depths import DIRECTIONS, bands_of, trajectories
 from reports.page.forests import Forest, scale_forest, speed_forest
 from reports.page.marginals import Marginal, band, marginal, sketched
@@ -33,6 +37,17 @@ MOST_READ = 128
 
 MOST_DEPTHS = 6
 """Trajectories that are drawn, both directions each; one device has three."""
+
+MOST_TRAINED = 6
+"""Training runs that are drawn, two drawings each: all of one device."""
+
+TRAINING_TONES = {
+    Trained.DIFFERENT: "bad",
+    Trained.UNCOMPARED: "warn",
+    Trained.ROUNDING: "fine",
+    Trained.IDENTICAL: "fine",
+}
+"""Of what became of training runs."""
 
 TONES = {
     Change.NEW: "bad",
@@ -73,8 +88,8 @@ class WeightsSection:
 
 
 @dataclass(frozen=True)
-class DirectionView:
-    """One direction through equally built networks."""
+class NamedDrawing:
+    """A drawing, its name and what is said beside it."""
 
     name: str
     says: str
@@ -87,7 +102,26 @@ class DepthView:
 
     title: str
     key: str
-    directions: tuple[DirectionView, ...]
+    directions: tuple[NamedDrawing, ...]
+
+
+@dataclass(frozen=True)
+class TrainingView:
+    """One training run: its drawings, what became of it, and that in a sentence."""
+
+    title: str
+    key: str
+    mark: Mark
+    says: str
+    drawings: tuple[NamedDrawing, ...]
+
+
+@dataclass(frozen=True)
+class TrainingSection:
+    """Training runs that are drawn, and in words which are not."""
+
+    shown: tuple[TrainingView, ...]
+    left_out: str
 
 
 @dataclass(frozen=True)
@@ -179,7 +213,7 @@ def depth_views(runs: Mapping[str, Run], changes: Sequence[ClaimChange], drawing
                     for side, bands in sides.items()
                 )
                 drawing = drawings.draw(plots.depth(sides), f"Second moment against depth, {direction}, {name}", says)
-                views.append(DirectionView(direction, says, drawing))
+                views.append(NamedDrawing(direction, says, drawing))
         if views:
             many = f", {plural(networks[name], 'network')}" if name in networks else ""
             yield DepthView(_network(subjects.get(name), name) + many, name, tuple(views))
@@ -201,6 +235,48 @@ def _network(subject: Subject | None, name: str) -> str:
     plain = _PLAIN.match(subject.path)
     layers = f"{plain[2]} layers of width {widths}, {plain[1]}" if plain else f"{subject.path} of width {widths}"
     return f"{layers}, {subject.initializer} in {subject.dtype}"
+
+
+def training_section(runs: Mapping[str, Run], drawings: Drawings) -> TrainingSection:
+    """Training runs that changed first, then those in float32, as many as have room."""
+    subjects = {case.subject.key: case.subject for run in runs.values() if run.plan for case in run.plan.cases}
+    curves = training_curves(runs)[:MOST_TRAINED]
+    shown = tuple(_training_view(found, subjects.get(found.key), drawings) for found in curves)
+    names = {view.key for view in shown}
+    missing = [key for key in training_runs(runs.values()) if key not in names]
+    left_out = f"{plural(len(missing), 'more training run')} ({first_few(missing, 4)})" if missing else ""
+    return TrainingSection(shown, left_out)
+
+
+def _training_view(found: Curves, subject: Subject | None, drawings: Drawings) -> TrainingView:
+    title = f"{subject.initializer} on the {subject.path} network in {subject.dtype}" if subject else found.key
+    loss = "; ".join(
+        f"{side} {numbers.plain.losses[0]:.4g} \N{RIGHTWARDS ARROW} {numbers.plain.losses[-1]:.4g}"
+        for side, numbers in found.sides.items()
+    )
+    norms = "first layer over last, at the first step \N{RIGHTWARDS ARROW} at the last: " + "; ".join(
+        side + " " + " \N{RIGHTWARDS ARROW} ".join(_first_over_last(numbers.plain.gradient_norms[at]) for at in (0, -1))
+        for side, numbers in found.sides.items()
+    )
+    return TrainingView(
+        title=title,
+        key=found.key,
+        mark=Mark(found.drift.outcome, TRAINING_TONES[found.drift.outcome]),
+        says=found.drift.text,
+        drawings=(
+            NamedDrawing("loss", loss, drawings.draw(plots.losses(found), f"Loss against step, {title}", loss)),
+            NamedDrawing(
+                "gradients",
+                norms,
+                drawings.draw(plots.gradient_norms(found), f"Gradient norm against layer, {title}", norms),
+            ),
+        ),
+    )
+
+
+def _first_over_last(norms: FloatArray) -> str:
+    with np.errstate(all="ignore"):
+        return f"{norms[0] / norms[-1]:.3g}{plots.TIMES}"
 
 
 def scale_section(changes: Sequence[ClaimChange], runs: Mapping[str, Run], drawings: Drawings) -> ForestSection:

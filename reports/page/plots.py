@@ -6,7 +6,7 @@ Sizes are in points of a drawing 360 wide: a column of the page is half as wide 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +17,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter
 
+from fixtures.formats import FloatArray
+from reports.page.curves import Curves, Strain
 from reports.page.depths import Bands
 from reports.page.marginals import Marginal, band
 from reports.page.svg import COLOURS
@@ -64,7 +66,7 @@ LINES: dict[str, dict[str, Any]] = {
 """The candidate's thin line lies on the baseline's broad one: where they agree both are seen."""
 
 
-DASHED = (0, (3, 2))
+DASHED, DOTTED = (0, (3, 2)), (0, (1, 1.5))
 
 
 @contextmanager
@@ -159,6 +161,127 @@ DECADES = 1 / math.log(10)
 
 MOST_SINGLE = 10
 """Single networks that are drawn: enough to see that they differ, few enough to see each."""
+
+
+def losses(found: Curves) -> Figure:
+    """Loss against step, both sides, with what rounding explains; below, how far the sides are apart."""
+    figure, axes, below = _axes_above_strain(found.by_step)
+    lines = {side: _drawable(numbers.plain.losses) for side, numbers in found.sides.items()}
+    low, high = _limits(lines.values())
+    margin = 0.05 * (high - low) or 1.0
+    axes.set_ylim(low - margin, high + margin)
+    _explained(axes, next(iter(lines.values())), found.allowed[:, 0])
+    for side, line in lines.items():
+        axes.plot(_numbered(line), line, **LINES[side])
+    axes.set_ylabel("loss")
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    _number_places(axes, below, max(map(len, lines.values())), "step")
+    return figure
+
+
+def gradient_norms(found: Curves) -> Figure:
+    """Norm of each layer's gradient at the first step, dotted, and at the last; below, how far the sides are apart."""
+    figure, axes, below = _axes_above_strain(found.by_layer)
+    ends = {
+        side: [_drawable(_log10(numbers.plain.gradient_norms[step])) for step in (0, -1)]
+        for side, numbers in found.sides.items()
+    }
+    low, high = _limits(line for lines in ends.values() for line in lines)
+    axes.set_ylim(math.floor(low), max(math.ceil(high), math.floor(low) + 1))
+    for line, step in zip(next(iter(ends.values())), (0, -1), strict=True):
+        _explained(axes, line, found.allowed[step, 1:], is_log10=True)
+    for side, lines in ends.items():
+        for line, style in zip(lines, (DOTTED, "-"), strict=True):
+            axes.plot(_numbered(line), line, **LINES[side] | {"linestyle": style})
+    axes.set_ylabel("norm of the gradient")
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _ten_to(value)))
+    _number_places(axes, below, max(len(first) for first, _ in ends.values()), "layer")
+    return figure
+
+
+def _axes_above_strain(strain: Strain | None) -> tuple[Figure, Axes, Axes | None]:
+    """Axes, and below them narrower ones that show `strain`; both are there only where it is."""
+    if strain is None:
+        return *_axes(190), None
+    figure, axes = _axes(290)
+    room = axes.get_position()
+    share, gap = 0.33, 0.06
+    axes.set_position((room.x0, room.y0 + share * room.height, room.width, (1 - share) * room.height))
+    below = figure.add_axes((room.x0, room.y0, room.width, (share - gap) * room.height))
+    one_ulp, candidate = (_decades(line) for line in (strain.one_ulp, strain.candidate))
+    places = _numbered(candidate)
+    below.fill_between(places, LEAST_STRAIN, 0 * one_ulp, color=COLOURS["band"], linewidth=0, zorder=1)
+    below.fill_between(places, LEAST_STRAIN, one_ulp, color=COLOURS["inner-band"], linewidth=0, zorder=2)
+    marks = {"marker": "o", "markersize": 2.4, "clip_on": False}
+    below.plot(places, candidate, **LINES[CANDIDATE] | marks)
+    beyond = np.where(candidate > 0, candidate, np.nan)
+    below.plot(places, beyond, **LINES[CANDIDATE] | marks | {"color": COLOURS["wrong"], "zorder": 5})
+    highest = _limits([candidate])[1]
+    below.set_ylim(LEAST_STRAIN, max(1.0, math.ceil(highest)))
+    below.set_ylabel("departure")
+    below.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    below.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{_ten_to(value)}{TIMES}"))
+    return figure, axes, below
+
+
+LEAST_STRAIN, MOST_STRAIN = -4, 6
+"""Powers of ten between which shares of what rounding explains are told apart: a ten thousandth is less than what
+one unit in the last place makes of 1024."""
+
+
+def _decades(share: FloatArray) -> FloatArray:
+    """log10 within what is told apart; nothing at all and infinitely much are its ends, NaN stays."""
+    return np.asarray(_log10(share).clip(LEAST_STRAIN, MOST_STRAIN))
+
+
+def _log10(values: FloatArray) -> FloatArray:
+    with np.errstate(all="ignore"):
+        return np.asarray(np.log10(values))
+
+
+MOST_DRAWN = 1e6
+"""Losses beyond tell no more than that training came to nothing, and would make a flat line of all others."""
+
+
+def _drawable(values: FloatArray) -> FloatArray:
+    """The same with gaps where a number is none that a drawing has room for."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(np.abs(values) < MOST_DRAWN, values, np.nan), np.float64)
+
+
+def _limits(lines: Iterable[FloatArray]) -> tuple[float, float]:
+    """Least and largest of what is to be drawn; 0 and 1 where there is nothing."""
+    finite = np.concatenate([line[np.isfinite(line)] for line in lines])
+    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+
+
+def _explained(axes: Axes, line: FloatArray, allowed: FloatArray, *, is_log10: bool = False) -> None:
+    """A band around a line, `allowed` times its values wide on either side, as far as the axes reach."""
+    values = 10.0**line if is_log10 else line
+    with np.errstate(all="ignore"):
+        edges = [values * (1 + factor * allowed) for factor in (-1, 1)]
+        lower, upper = (np.log10(np.maximum(edge, 0)) for edge in edges) if is_log10 else edges
+    low, high = axes.get_ylim()
+    places = _numbered(line)
+    axes.fill_between(
+        places, lower.clip(low, high), upper.clip(low, high), color=COLOURS["band"], linewidth=0, zorder=1
+    )
+
+
+def _numbered(line: FloatArray) -> FloatArray:
+    """Places along the axis: steps and layers count from 1."""
+    return 1.0 + np.arange(len(line))
+
+
+def _number_places(axes: Axes, below: Axes | None, most: int, label: str) -> None:
+    """The axis that both drawings share."""
+    for each in (axes, below) if below else (axes,):
+        each.set_xlim(0.7, most + 0.3)
+        each.xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1))
+    (below or axes).set_xlabel(label)
+    if below:
+        axes.xaxis.set_major_formatter(NullFormatter())
 
 
 @dataclass(frozen=True)

@@ -124,6 +124,7 @@ def _drawn(
             ),
             "scales": figures.scale_section(changes, runs, drawings),
             "depths": list(figures.depth_views(runs, changes, drawings)),
+            "training": figures.training_section(runs, drawings),
             "speed": figures.speed_section(verdict, drawings),
         }
 

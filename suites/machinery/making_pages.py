@@ -14,6 +14,7 @@ from scipy import special
 from fixtures.claims import Effect, Verdict
 from fixtures.pairing.results import SCHEMA, Guard, Pairing, Timed
 from fixtures.subjects import Subject
+from fixtures.training.recorded import PREFIX, Numbers, Trajectory
 from reports.faults import FaultOutcome
 from reports.records import Case, Run
 from reports.verdict import GateVerdict, gate
@@ -22,6 +23,7 @@ from suites.machinery.making_runs import claim, contract, environment, plan, run
 CORE = Subject("kaiming_normal_", (64, 32), "float32", nonlinearity="relu")
 HALF = Subject("kaiming_normal_", (64, 32), "bfloat16", nonlinearity="relu")
 NETWORK = Subject("kaiming_normal_", (16, 16), "float32", nonlinearity="relu", path="plain_relu(4, inputs=1)")
+TRAINED = Subject("Adam(lr=0.001)", (), mode=None, nonlinearity=None, a=None, path="tutorial")
 STD = 0.25
 """What CORE and HALF are promised: sqrt(2 / 32)."""
 
@@ -50,6 +52,34 @@ def bands(shift: float = 0.0, depths: int = 4) -> dict[str, npt.NDArray[Any]]:
     return {"depths": depth, "levels": levels, "exact": exact, "measured": exact + shift, "lines": lines}
 
 
+STRAY = 1e-4
+"""By what share of themselves quantities stray when weights are moved by what rounding can amount to."""
+
+
+def numbers(steps: int = 6, layers: int = 3, **departs: tuple[Any, float]) -> Numbers:
+    """A training run whose losses halve and whose gradients double from layer to layer.
+
+    `departs`: places of `losses`, `gradient_norms` or `update_norms`, and by what to multiply what is there.
+    """
+    step, layer = np.arange(steps), np.arange(layers)
+    norms = 0.5 ** step[:, None] * 2.0**layer
+    plain = {"losses": 2.0**-step, "gradient_norms": norms, "update_norms": 0.01 * norms}
+    digests = np.zeros((steps, layers), np.uint64)
+    for name, (place, factor) in departs.items():
+        plain[name][place] *= factor
+        digests[:] = 1
+    moved = [
+        Trajectory(*(np.stack([array * (1 - stray), array * (1 + stray)]) for array in plain.values()))
+        for stray in (STRAY / 1024, STRAY)
+    ]
+    return Numbers(np.zeros(layers + 1, np.uint64), digests, Trajectory(**plain), *moved)
+
+
+def training_arrays(found: Numbers, key: str = TRAINED.key) -> dict[str, npt.NDArray[Any]]:
+    """A training run's arrays as they lie in sketches.npz."""
+    return {f"{PREFIX}{key}/{name}": array for name, array in found.arrays().items()}
+
+
 def sketches(half: npt.NDArray[np.float32] | None = None) -> dict[str, npt.NDArray[Any]]:
     """Arrays of sketches.npz; `half` are the bfloat16 weights, healthy ones if None."""
     healthy = normal_weights(200_000)
@@ -59,7 +89,7 @@ def sketches(half: npt.NDArray[np.float32] | None = None) -> dict[str, npt.NDArr
     }
     for direction in ("forward", "backward"):
         named |= {f"trajectory/{NETWORK.key}/{direction}/{name}": array for name, array in bands().items()}
-    return named
+    return named | training_arrays(numbers())
 
 
 def timed(name: str, ratio: float | None, outcome: str = "fine", **fields: Any) -> Timed:
@@ -148,9 +178,12 @@ def material(claims: int = 60, clock: Pairing | None = None, **fields: Any) -> M
         contract(Verdict.VIOLATED, "a weight of 0.5 lies outside [-0.4, 0.4]"),
         before[4],
     ]
-    cases = tuple(
-        Case(family="weights.marginal", subject=subject, draws=100, resolution=0.1, core=True)
-        for subject in (CORE, HALF, NETWORK)
+    cases = (
+        *(
+            Case(family="weights.marginal", subject=subject, draws=100, resolution=0.1, core=True)
+            for subject in (CORE, HALF, NETWORK)
+        ),
+        Case(family="training.numbers.repeatable", subject=TRAINED, draws=0, resolution=0.0),
     )
     planned = plan([each.id for each in before + held], cases=cases)
     cut = np.clip(normal_weights(200_000), -3.33 * STD, 3.33 * STD)
@@ -214,6 +247,7 @@ def hostile_material() -> Material:
     )
     named = {f"{text}/counts": np.ones(1 << 16, np.int64) for text in (*MARKUP, *(s.key for s in subjects))}
     named |= sketches() | {f"trajectory/{everything.replace('/', '')}/forward/{n}": a for n, a in bands().items()}
+    named |= training_arrays(numbers(), everything.replace("/", ""))
     baseline = run(*claims, label="base", plan=planned, environment=told, sketches=named, digests={everything: "a"})
     other = [violated(each.family, subject=each.subject, statement=everything, note=each.note) for each in claims]
     candidate = run(

@@ -23,13 +23,16 @@ from fixtures.pvalues import ks_p
 from fixtures.subjects import Subject
 from reports.comparison import Change, compare
 from reports.faults import FaultOutcome, read_faults, write_faults
-from reports.page import write_page
+from reports.page import plots, write_page
 from reports.page.claims import claim_list
+from reports.page.curves import MOST_POINTS, training_curves, training_runs
 from reports.page.depths import bands_of, trajectories
+from reports.page.figures import MOST_TRAINED, training_section
 from reports.page.forests import MOST_ROWS, scale_forest, speed_forest
 from reports.page.marginals import band, marginal, sketched
 from reports.page.surroundings import facts
-from reports.records import RecordError
+from reports.page.svg import Drawings
+from reports.records import Case, RecordError
 from reports.selecting import selection
 from reports.verdict import gate
 from suites.machinery.making_pages import (
@@ -38,6 +41,8 @@ from suites.machinery.making_pages import (
     MARKUP,
     NETWORK,
     STD,
+    STRAY,
+    TRAINED,
     Elements,
     Material,
     bands,
@@ -45,9 +50,11 @@ from suites.machinery.making_pages import (
     hostile_material,
     material,
     normal_weights,
+    numbers,
     pairing,
     rounded_to_bfloat16,
     timed,
+    training_arrays,
 )
 from suites.machinery.making_runs import claim, environment, failure, plan, run, violated
 
@@ -94,7 +101,7 @@ def test_each_section_that_has_something_to_say_is_there_and_linked(page):
         link for link in elements.attributes("href") if link and link.startswith("#") and not link.startswith("#d")
     ]
     assert {link[1:] for link in links} <= named
-    assert {"weights", "scale", "depth", "speed", "claims", "faults", "environments"} <= named
+    assert {"weights", "scale", "depth", "training", "speed", "claims", "faults", "environments"} <= named
 
 
 def test_without_sketches_clock_and_faults_no_section_is_empty():
@@ -103,7 +110,8 @@ def test_without_sketches_clock_and_faults_no_section_is_empty():
     page = Material(made.verdict, *sides, faults=()).page()
     named = set(Elements(page).attributes("id"))
 
-    assert not {"weights", "depth", "faults"} & named
+    assert not {"weights", "depth", "training", "faults"} & named
+    assert "#training" not in page
     assert "Speed was not measured" in page
 
 
@@ -360,6 +368,182 @@ def test_a_trajectory_that_parts_from_its_law_is_told_from_one_that_does_not():
 
     assert found["baseline"].leaves_the_law_by() == pytest.approx(1)
     assert found["candidate"].leaves_the_law_by() == pytest.approx(2.01, abs=0.01)
+
+
+def trained(baseline, candidate):
+    """Two runs, of which each kept these arrays."""
+    return {side: run(label=side, sketches=found) for side, found in (("baseline", baseline), ("candidate", candidate))}
+
+
+def section(runs):
+    """What the page shows of training."""
+    with plots.drawing():
+        return training_section(runs, Drawings())
+
+
+def test_training_that_is_the_same_departs_nowhere():
+    (found,) = training_curves(trained(training_arrays(numbers()), training_arrays(numbers())))
+
+    assert found.key == TRAINED.key
+    assert found.drift.outcome == "identical"
+    assert found.by_step.candidate.tolist() == [0] * 6
+    assert found.by_layer.candidate.tolist() == [0] * 3
+    np.testing.assert_allclose(found.allowed, 2 * STRAY)
+    np.testing.assert_allclose(found.by_step.one_ulp, 1 / 2048, rtol=0.3)
+
+
+def test_a_loss_that_departs_leaves_the_band_at_its_step_and_nowhere_else():
+    (found,) = training_curves(trained(training_arrays(numbers()), training_arrays(numbers(losses=(3, 1.01)))))
+    figure = plots.losses(found)
+    curves, strain = figure.axes
+
+    assert found.drift.outcome == "different"
+    assert np.flatnonzero(found.by_step.candidate > 1).tolist() == [3]
+    assert found.by_step.candidate[3] == pytest.approx(0.01 / (2 * STRAY))
+    assert not (found.by_layer.candidate > 1).any()
+    np.testing.assert_allclose(curves.lines[0].get_ydata(), 2.0 ** -np.arange(6))
+    assert curves.lines[1].get_ydata()[3] == pytest.approx(1.01 / 8)
+    marked = strain.lines[1].get_ydata()
+    assert np.flatnonzero(np.isfinite(marked)).tolist() == [3]
+    assert marked[3] == pytest.approx(np.log10(50))
+    assert marked[3] < strain.get_ylim()[1]
+
+
+@pytest.mark.parametrize("quantity", ["gradient_norms", "update_norms"])
+def test_a_layer_that_departs_at_any_step_leaves_the_band_at_its_place(quantity):
+    (found,) = training_curves(
+        trained(training_arrays(numbers()), training_arrays(numbers(**{quantity: ((2, 1), 1.01)})))
+    )
+
+    assert np.flatnonzero(found.by_layer.candidate > 1).tolist() == [1]
+    assert not (found.by_step.candidate > 1).any()
+
+
+def test_a_departure_that_rounding_explains_stays_in_the_band():
+    (found,) = training_curves(trained(training_arrays(numbers()), training_arrays(numbers(losses=(3, 1 + STRAY)))))
+
+    assert found.drift.outcome == "within rounding"
+    assert found.by_step.candidate.max() == pytest.approx(0.5, rel=0.01)
+
+
+def test_gradients_are_drawn_by_layer_at_the_first_and_the_last_step():
+    (found,) = training_curves(
+        trained(training_arrays(numbers()), training_arrays(numbers(gradient_norms=((-1, 2), 10))))
+    )
+    curves, _ = plots.gradient_norms(found).axes
+    lines = [10 ** line.get_ydata() for line in curves.lines]
+
+    np.testing.assert_allclose(lines, [[1, 2, 4], np.array([1, 2, 4]) / 32, [1, 2, 4], np.array([1, 2, 40]) / 32])
+
+
+def test_where_rounding_leaves_nothing_to_tell_there_is_a_gap():
+    wild = numbers()
+    wild.rounded.losses[:, 4] *= 3
+    (found,) = training_curves(trained(training_arrays(wild), training_arrays(numbers(losses=(1, 1.01)))))
+
+    assert np.isnan(found.by_step.candidate).tolist() == [False] * 4 + [True] * 2
+    assert np.flatnonzero(found.by_step.candidate > 1).tolist() == [1]
+
+
+def test_training_that_changed_comes_first_then_float32_and_the_rest_is_named():
+    subjects = [
+        Subject(f"SGD(lr={place})", (), dtype, path="tutorial")
+        for dtype in ("bfloat16", "float32")
+        for place in range(MOST_TRAINED)
+    ]
+    before, after = ({}, {})
+    for subject in subjects:
+        before |= training_arrays(numbers(), subject.key)
+        found = numbers(losses=(3, 1.01)) if subject is subjects[2] else numbers()
+        after |= training_arrays(found, subject.key)
+    cases = tuple(Case(family="training", subject=subject, draws=0, resolution=0.0) for subject in subjects)
+    planned = plan([], cases=cases)
+    runs = {
+        "baseline": run(plan=planned, sketches=before),
+        "candidate": run(plan=planned, sketches=after),
+    }
+
+    found = section(runs)
+
+    assert [view.key for view in found.shown] == [
+        subjects[2].key,
+        *(subject.key for subject in subjects[MOST_TRAINED : 2 * MOST_TRAINED - 1]),
+    ]
+    assert [view.mark.tone for view in found.shown] == ["bad"] + ["fine"] * (MOST_TRAINED - 1)
+    assert found.left_out.startswith(f"6 more training runs ({subjects[0].key}, {subjects[1].key}, {subjects[3].key}")
+
+
+def test_a_side_that_recorded_no_training_is_not_drawn_and_nothing_departs():
+    (found,) = training_curves(trained({}, training_arrays(numbers())))
+
+    assert list(found.sides) == ["candidate"]
+    assert found.drift.outcome == "uncompared"
+    assert (found.by_step, found.by_layer) == (None, None)
+    assert len(plots.losses(found).axes) == 1
+
+
+def test_sides_of_other_sizes_are_drawn_beside_each_other_and_not_compared():
+    runs = trained(training_arrays(numbers()), training_arrays(numbers(steps=9, layers=5)))
+    (found,) = training_curves(runs)
+
+    assert found.by_step is None
+    assert len(section(runs).shown[0].drawings) == 2
+
+
+NO_TRAINING = {
+    "a missing array": {"digests": None},
+    "text": {"plain/losses": np.full(6, "x")},
+    "integers": {"plain/losses": np.arange(6)},
+    "complex numbers": {"plain/losses": np.ones(6, complex)},
+    "a number where an array should be": {"plain/losses": np.array(1.0)},
+    "more dimensions": {"plain/gradient_norms": np.ones((6, 3, 2))},
+    "other steps": {"rounded/losses": np.ones((2, 7))},
+    "no moved runs": {
+        f"rounded/{name}": np.ones((0, 6, *layers))
+        for name, layers in (("losses", ()), ("gradient_norms", (3,)), ("update_norms", (3,)))
+    },
+    "more than a drawing has room for": numbers(steps=MOST_POINTS + 1).arrays(),
+}
+
+
+@pytest.mark.parametrize("kind", NO_TRAINING)
+def test_what_cannot_be_a_training_run_is_not_drawn_and_named(kind):
+    arrays = {name: array for name, array in (numbers().arrays() | NO_TRAINING[kind]).items() if array is not None}
+    runs = trained(*[{f"training/{TRAINED.key}/{name}": array for name, array in arrays.items()}] * 2)
+
+    assert training_runs(runs.values()) == [TRAINED.key]
+    assert training_curves(runs) == []
+    assert section(runs).left_out == f"1 more training run ({TRAINED.key})"
+
+
+ODD = [np.nan, np.inf, -np.inf, 0.0, -1e300, 1e300, 5e-324]
+
+
+@pytest.mark.parametrize("value", ODD)
+@pytest.mark.parametrize("where", [3, slice(None)], ids=["once", "always"])
+@pytest.mark.parametrize("kind", ["plain", "rounded", "all"])
+def test_numbers_of_any_size_are_drawn_or_left_as_gaps(kind, where, value):
+    odd = numbers()
+    for each in ("plain", "one_ulp", "rounded") if kind == "all" else (kind,):
+        found = getattr(odd, each)
+        found.losses[..., where] = value
+        found.gradient_norms[..., where, :] = value
+        found.update_norms[..., where, :] = value
+    odd.digests[:] = 1
+
+    for sides in ((numbers(), odd), (odd, numbers()), (odd, odd)):
+        runs = trained(*map(training_arrays, sides))
+        (curves,) = training_curves(runs)
+        limits = [axes.get_ylim() for axes in plots.losses(curves).axes + plots.gradient_norms(curves).axes]
+        assert np.abs(limits).max() < 1.2 * plots.MOST_DRAWN
+    assert len(section(runs).shown) == 1
+
+
+@pytest.mark.parametrize(("steps", "layers"), [(1, 1), (1, 3), (6, 1)])
+def test_a_single_step_and_a_single_layer_are_drawn(steps, layers):
+    found = training_arrays(numbers(steps, layers))
+
+    assert len(section(trained(found, found)).shown) == 1
 
 
 def test_the_forest_of_scales_begins_with_violations_and_says_what_it_leaves_out():

@@ -340,6 +340,16 @@ def test_without_its_script_the_essentials_are_there(opened, written):
     assert view.locator("#counts table tbody tr").count() >= 3
 
 
+def test_training_is_shown_where_it_was_recorded_and_linked(opened, written):
+    page = opened(written)
+    page.view.click("nav a[href='#training']")
+
+    assert page.view.is_visible("#training figure svg >> nth=0")
+    assert page.view.locator("#training figure svg").count() == 2
+    assert page.view.inner_text("#training h3").startswith("Adam(lr=0.001) on the tutorial network in float32")
+    assert "identical" in page.view.inner_text("#training h3")
+
+
 # Nothing runs but the page
 
 
