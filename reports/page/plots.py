@@ -247,7 +247,7 @@ MOST_DRAWN = 1e6
 def _drawable(values: FloatArray) -> FloatArray:
     """The same with gaps where a number is none that a drawing has room for."""
     with np.errstate(invalid="ignore"):
-        return np.asarray(np.where(np.abs(values) < MOST_DRAWN, values, np.nan), np.float64)
+        return np.where(np.abs(values) < MOST_DRAWN, values, np.nan)
 
 
 def _limits(lines: Iterable[FloatArray]) -> tuple[float, float]:
@@ -271,7 +271,7 @@ def _explained(axes: Axes, line: FloatArray, allowed: FloatArray, *, is_log10: b
 
 def _numbered(line: FloatArray) -> FloatArray:
     """Places along the axis: steps and layers count from 1."""
-    return 1.0 + np.arange(len(line))
+    return np.arange(1, len(line) + 1, dtype=np.float64)
 
 
 def _number_places(axes: Axes, below: Axes | None, most: int, label: str) -> None:
