@@ -116,6 +116,9 @@ def _explored(check: Check, examples: int, run_seed: int, space: dict[str, st.Se
 def counterexample(check: Check) -> str | None:
     """What refutes a claim, in words; None if nothing does. Warnings are no counterexample.
 
+    A check asserts that large values are equal by `operator.eq`: two that are compared within the assertion itself,
+    pytest explains line by line where CI is set, which takes it minutes for a weight's bytes.
+
     Raises:
         Inconclusive: as the check.
     """
