@@ -12,13 +12,14 @@ import numpy.typing as npt
 from scipy import special
 
 from fixtures.claims import Effect, Verdict
-from fixtures.pairing.results import SCHEMA, Guard, Pairing, Timed
+from fixtures.pairing.results import Pairing
 from fixtures.subjects import Subject
 from fixtures.training.recorded import PREFIX, Numbers, Trajectory
 from reports.faults import FaultOutcome
 from reports.records import Case, Run
 from reports.verdict import GateVerdict, gate
 from suites.machinery.making_runs import claim, contract, environment, plan, run, undecided, violated
+from suites.machinery.making_times import pairing, timed
 
 CORE = Subject("kaiming_normal_", (64, 32), "float32", nonlinearity="relu")
 HALF = Subject("kaiming_normal_", (64, 32), "bfloat16", nonlinearity="relu")
@@ -92,42 +93,6 @@ def sketches(half: npt.NDArray[np.float32] | None = None) -> dict[str, npt.NDArr
     return named | training_arrays(numbers())
 
 
-def timed(name: str, ratio: float | None, outcome: str = "fine", **fields: Any) -> Timed:
-    """A workload with an interval of 2 % either way."""
-    usual = {
-        "low": ratio and ratio * 0.98,
-        "high": ratio and ratio * 1.02,
-        "restarts": 5,
-        "sd": ratio and 0.01,
-        "required": True,
-        "margin": 0.1,
-        "seconds": None,
-        "memory": {},
-        "log_ratios": (),
-        "repeat_log_ratios": (),
-    }
-    return Timed(**{"name": name, "ratio": ratio, "outcome": outcome} | usual | fields)
-
-
-def pairing(*workloads: Timed, moved: bool = False, **fields: Any) -> Pairing:
-    """A session of the paired clock, of the torches of `material`."""
-    usual = {
-        "schema": SCHEMA,
-        "baseline": {"torch": "2.13.0+cpu"},
-        "candidate": {"torch": "2.14.1"},
-        "device": "cpu",
-        "tier": "quick",
-        "seed": 17,
-        "started": "2026-01-01T00:00:00+00:00",
-        "seconds": 100.0,
-        "family_error": 0.01,
-        "verdict": "pass",
-        "reason": "all is fine",
-        "guards": (Guard(name="guard/python", ratio=1.0, low=0.99, high=1.01, moved=moved),),
-    }
-    return Pairing(**usual | {"workloads": workloads} | fields)
-
-
 FAULTS = (
     FaultOutcome("healthy", "suites/weights", (), 0, {}, 1.0, ()),
     FaultOutcome(
@@ -191,7 +156,7 @@ def material(claims: int = 60, clock: Pairing | None = None, **fields: Any) -> M
         run(*claims_of, *held, label=label, torch=torch, plan=planned, sketches=kept)
         for claims_of, label, torch, kept in (
             (before, "base", "2.13.0+cpu", sketches()),
-            (after, "candidate", "2.14.1", sketches(cut)),
+            (after, "candidate", "2.14.1+cpu", sketches(cut)),
         )
     ]
     verdict = gate(*sides, pairing=clock)

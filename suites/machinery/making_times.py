@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from fixtures.pairing.results import SCHEMA, Memory, Pairing, Timed
+from fixtures.pairing.results import SCHEMA, Guard, Memory, Pairing, Timed
 
 BYTES = 1 << 20
 
 
-def timed(name="init/a", ratio=1.0, width=1.02, outcome="fine", **fields):
-    """A required workload, with an interval from ratio / width to ratio * width."""
-    known = {"ratio": ratio, "low": ratio / width, "high": ratio * width, "restarts": 5, "sd": 0.01}
-    usual = {"name": name, "outcome": outcome, "required": True, "margin": 0.1, "seconds": (1e-3, 1e-3 * ratio)}
+def timed(name="init/a", ratio=1.0, outcome="fine", width=1.02, **fields):
+    """A required workload, with an interval from ratio / width to ratio * width; a ratio of None: without figures."""
+    known = {"low": ratio and ratio / width, "high": ratio and ratio * width, "sd": ratio and 0.01}
+    usual = {"name": name, "ratio": ratio, "outcome": outcome, "required": True, "margin": 0.1, "restarts": 5}
     memory = {side: Memory(None, BYTES) for side in ("baseline", "candidate")}
-    return Timed(**usual | known | {"memory": memory, "log_ratios": (), "repeat_log_ratios": ()} | fields)
+    rest = {"seconds": ratio and (1e-3, 1e-3 * ratio), "memory": memory, "log_ratios": (), "repeat_log_ratios": ()}
+    return Timed(**usual | known | rest | fields)
 
 
 def regressed(name="init/slow", ratio=6.0, **fields):
@@ -23,14 +24,18 @@ def regressed(name="init/slow", ratio=6.0, **fields):
 def broken(name="init/gone"):
     """A workload that the candidate cannot run."""
     notes = ("the candidate cannot run it: RuntimeError",)
-    return timed(name, outcome="broken", notes=notes, low=None, high=None, restarts=0, sd=None)
+    return timed(name, None, "broken", notes=notes, restarts=0)
 
 
 def unclear(name="init/noisy", **fields):
     """A workload whose interval holds both ends of the margin."""
-    return timed(
-        name, 1.0, 1.3, "no evidence", notes=("sd 9.0 % from restart to restart; 40 restarts would decide",), **fields
-    )
+    notes = ("sd 9.0 % from restart to restart; 40 restarts would decide",)
+    return timed(name, 1.0, "no evidence", 1.3, notes=notes, **fields)
+
+
+def guard(moved=False):
+    """The control workload."""
+    return Guard(name="guard/python", ratio=1.0, low=0.99, high=1.01, moved=moved)
 
 
 def pairing(*workloads, guards=(), **fields):

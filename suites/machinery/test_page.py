@@ -51,16 +51,15 @@ from suites.machinery.making_pages import (
     material,
     normal_weights,
     numbers,
-    pairing,
     rounded_to_bfloat16,
-    timed,
     training_arrays,
 )
 from suites.machinery.making_runs import claim, environment, failure, plan, run, violated
+from suites.machinery.making_times import guard, pairing, timed
 
 ROOT = Path(__file__).resolve().parents[2]
 
-CLOCK = pairing(timed("init/trunc_normal_", 6.1, "regressed"), timed("init/kaiming_normal_", 1.01))
+CLOCK = pairing(timed("init/trunc_normal_", 6.1, "regressed"), timed("init/kaiming_normal_", 1.01), guards=[guard()])
 
 
 @pytest.fixture(scope="module")
@@ -569,7 +568,10 @@ def test_an_interval_is_as_wide_as_what_the_screen_lets_pass():
 
 def test_the_forest_of_times_begins_with_regressions_and_shows_a_guard_that_moved():
     clock = pairing(
-        timed("fast", 0.5, "improved"), timed("slow", 6.1, "regressed"), timed("broken", None, "broken"), moved=True
+        timed("fast", 0.5, "improved"),
+        timed("slow", 6.1, "regressed"),
+        timed("broken", None, "broken"),
+        guards=[guard(moved=True)],
     )
     rows = speed_forest(clock, default_policy()).rows
 

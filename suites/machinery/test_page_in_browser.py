@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 import pytest
 
 from reports.page.plots import STYLE
-from suites.machinery.making_pages import CORE, HALF, MARKUP, Material, hostile_material, material, pairing, timed
+from suites.machinery.making_pages import CORE, HALF, MARKUP, Material, hostile_material, material
+from suites.machinery.making_times import guard, pairing, timed
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "microsoft-edge")
-CLOCK = pairing(timed("init/trunc_normal_", 6.1, "regressed"), timed("init/kaiming_normal_", 1.01))
+CLOCK = pairing(timed("init/trunc_normal_", 6.1, "regressed"), timed("init/kaiming_normal_", 1.01), guards=[guard()])
 
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 
