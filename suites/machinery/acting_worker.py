@@ -105,7 +105,7 @@ def main():
                 slower = 2.0 if part == "is another machine" else 1.0 if name == CONTROL else ratio
                 seconds = WORKLOADS.get(name, 1e-3) * slower * noise
                 say({})
-            case "release":
+            case "release" | "pin":
                 say({})
             case "calibrate":
                 say({"calls": max(1, round(question["seconds"] / seconds))})

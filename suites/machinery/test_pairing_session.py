@@ -1,6 +1,7 @@
 """A session looks, goes on with what is unclear, confirms, keeps its time and blames whom it should."""
 
 import math
+import os
 import random
 
 import pytest
@@ -33,6 +34,7 @@ class Machine:
         self.unable, self.dies = set(unable), dies
         self.random = random.Random(1)
         self.started = []
+        self.cores = []
         self.running = 0
 
     def start(self, side, _device):
@@ -57,8 +59,10 @@ class Actor:
     def greet(self):
         self.machine.now += START_SECONDS / 3
 
-    def ask(self, question, workload=None):
-        if question == "release":
+    def ask(self, question, workload=None, core=None):
+        if question == "pin":
+            self.machine.cores.append(core)
+        if question != "prepare":
             return {}
         if (self.role, workload) in self.machine.unable:
             raise Unable(self.side, "RuntimeError: no such thing")
@@ -101,6 +105,17 @@ def test_what_is_clear_at_the_first_look_needs_no_second():
     assert session.restarts == FIRST_LOOK
     assert {session.outcome(name) for name in "abc"} == {"fine"}
     assert verdict(session)[0] == "pass"
+
+
+def test_the_workers_of_a_restart_share_a_core_and_restarts_take_turns():
+    machine = Machine(sd={"b": 0.08})
+    session = held(machine, limit=3600)
+    cores = [set(machine.cores[at : at + 3]) for at in range(0, len(machine.cores), 3)]
+
+    assert len(cores) == session.restarts
+    assert {len(shared) for shared in cores} == {1}
+    # More than twenty restarts: that all of them take one core of two has chance 2**-20.
+    assert set.union(*cores) == os.sched_getaffinity(0)
 
 
 def test_only_what_is_unclear_gets_more_restarts():

@@ -95,6 +95,16 @@ def test_each_instance_is_a_process_of_its_own_until_it_is_released(worker):
     assert instances_of(worker) == []
 
 
+@pytest.mark.skipif(not THERE, reason="needs /proc")
+def test_a_worker_and_its_instances_stay_on_their_core(worker):
+    core = max(os.sched_getaffinity(0))
+    worker.ask("pin", core=core)
+    worker.ask("prepare", workload=SOON)
+    (instance,) = instances_of(worker)
+
+    assert os.sched_getaffinity(worker._process.pid) == os.sched_getaffinity(instance) == {core}
+
+
 @pytest.mark.skipif(not THERE, reason="instances are forked on Linux alone")
 def test_a_worker_ends_as_its_instance_does():
     with Worker(SLOWED, "cpu") as worker:
