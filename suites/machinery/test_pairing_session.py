@@ -114,8 +114,8 @@ def test_the_workers_of_a_restart_share_a_core_and_restarts_take_turns():
 
     assert len(cores) == session.restarts
     assert {len(shared) for shared in cores} == {1}
-    # More than twenty restarts: that all of them take one core of two has chance 2**-20.
-    assert set.union(*cores) == os.sched_getaffinity(0)
+    # Of two cores, each of more than twenty restarts takes the same one with chance 2**-20.
+    assert len(set.union(*cores)) > 1 or len(os.sched_getaffinity(0)) == 1
 
 
 def test_only_what_is_unclear_gets_more_restarts():
