@@ -18,6 +18,7 @@ import numpy as np
 
 from fixtures.claims import Verdict
 from fixtures.packing import pack, packed
+from fixtures.writing import write_atomically
 from reports.records import (
     CLAIMS,
     ENVIRONMENT,
@@ -27,7 +28,6 @@ from reports.records import (
     RecordError,
     Run,
     claim_line,
-    write_atomically,
     write_digests,
     write_record,
 )

@@ -13,9 +13,10 @@ from rich.console import Group
 from fixtures.known import KnownError, read_known
 from fixtures.pairing.results import PairingError, read_pairing
 from fixtures.policy import DEFAULT_POLICY, PolicyError, read_policy
+from fixtures.writing import write_atomically
 from reports.comparison import Incomparable, compare
 from reports.console import CommandError, carry_out, show
-from reports.faults import read_faults
+from reports.faults import FaultOutcome, read_faults
 from reports.junit import verdict_junit
 from reports.keeping_commands import accept_command, merge_command
 from reports.markdown import verdict_markdown
@@ -27,12 +28,12 @@ from reports.records import (
     VERDICT,
     VERDICT_FILES,
     RecordError,
+    Run,
     read_run,
-    write_atomically,
     write_record,
 )
 from reports.terminal import run_page, unwrapped, verdict_page
-from reports.verdict import gate
+from reports.verdict import GateVerdict, gate
 from reports.waivers import read_waivers
 
 KNOWN_VIOLATIONS = Path(__file__).parent.parent / "suites" / "known_violations.toml"
@@ -67,22 +68,13 @@ def gate_command(
         waivers=read_waivers(waivers, date.today()) if waivers else None,
         pairing=read_pairing(pairing) if pairing else None,
     )
-    path = candidate_run / VERDICT
     try:
         # Before the files, since the page takes seconds to draw.
         show(verdict_page(verdict, references))
     finally:
-        try:
-            write_atomically(candidate_run / MARKDOWN, verdict_markdown(verdict).encode())
-            write_atomically(candidate_run / JUNIT, verdict_junit(verdict, compare(before, after)))
-            write_page(candidate_run / PAGE, verdict, before, after, references=references, faults=matrix)
-            write_record(path, verdict)
-        except OSError as error:
-            raise CommandError(
-                f"{path}: cannot be written ({error.strerror}); the verdict above was not kept"
-            ) from None
+        _keep(verdict, before, after, references, matrix)
     # Once more, where the eye is after a long page.
-    show(unwrapped(f"verdict: {verdict.outcome}, written to {path}"))
+    show(unwrapped(f"verdict: {verdict.outcome}, written to {candidate_run / VERDICT}"))
     return verdict.exit_code
 
 
@@ -115,6 +107,21 @@ def run(arguments: Sequence[str]) -> int:
 def _references() -> dict[str, str]:
     """Where registered violations are discussed, by id."""
     return {entry.id: entry.reference for entry in read_known(KNOWN_VIOLATIONS)}
+
+
+def _keep(
+    verdict: GateVerdict, before: Run, after: Run, references: dict[str, str], matrix: Sequence[FaultOutcome]
+) -> None:
+    """Write what there is to say of a verdict into the candidate's folder; verdict.json last (see VERDICT_FILES)."""
+    folder = after.folder
+    try:
+        write_atomically(folder / MARKDOWN, verdict_markdown(verdict).encode())
+        write_atomically(folder / JUNIT, verdict_junit(verdict, compare(before, after)))
+        write_page(folder / PAGE, verdict, before, after, references=references, faults=matrix)
+        write_record(folder / VERDICT, verdict)
+    except OSError as error:
+        path = folder / VERDICT
+        raise CommandError(f"{path}: cannot be written ({error.strerror}); the verdict above was not kept") from None
 
 
 def _forget_verdict(folder: Path) -> None:

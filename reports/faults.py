@@ -7,7 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from reports.records import RecordError, write_atomically
+from fixtures.writing import write_atomically
+from reports.records import RecordError
 
 STOPPED, PASSED = 1, 0
 """Exit codes of a suite that saw a violation, and of one that saw none."""

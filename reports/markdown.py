@@ -14,7 +14,7 @@ from fixtures.pairing.results import Pairing, Timed
 from reports.reasons import Outcome, Reason
 from reports.speed import interval, outcome_of, summary
 from reports.terminal import NEXT_STEPS, TOP_REASONS
-from reports.verdict import FamilyCount, GateVerdict
+from reports.verdict import FamilyCount, GateVerdict, by_family
 from reports.wording import plural, printable
 
 MOST_CHARACTERS = 65_000
@@ -93,15 +93,13 @@ def _claims(counts: tuple[FamilyCount, ...]) -> list[str]:
     """By family, over dtypes: what a reader scans for the row that is not all zeros."""
     if not counts:
         return []
-    families: dict[str, FamilyCount] = {}
-    for count in counts:
-        name = ".".join(count.family.split(".")[:2])
-        families[name] = families[name] + count if name in families else count
+    families = by_family(counts)
     rows = [
-        f"| {as_text(name)} | {row.claims} | {_both(row.holds)} | {_both(row.violated)} | {_both(row.no_evidence)} |"
-        for name, row in families.items()
+        f"| {as_text(row.family)} | {row.claims} | "
+        f"{_both(row.holds)} | {_both(row.violated)} | {_both(row.no_evidence)} |"
+        for row in families
     ]
-    total = plural(sum(row.claims for row in families.values()), "claim")
+    total = plural(sum(row.claims for row in families), "claim")
     head = ["| family | asked | hold | violated | no evidence |", "|---|--:|--:|--:|--:|"]
     return ["<details>", f"<summary>{total}, baseline → candidate</summary>", "", *head, *rows, "", "</details>"]
 

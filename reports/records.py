@@ -29,6 +29,7 @@ from fixtures.interface import Interface
 from fixtures.judgement import CONFIRM
 from fixtures.packing import read_stored, stored
 from fixtures.subjects import Subject
+from fixtures.writing import write_atomically
 
 PLAN = "plan.json"
 ENVIRONMENT = "environment.json"
@@ -160,19 +161,6 @@ class Run:
     def unanswered(self) -> list[str]:
         """Planned claims without a finding, in the order of the plan."""
         return [name for name in self.plan.claims if name not in self.claims] if self.plan else []
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write `content` to `path` so that a reader sees all of it or none of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_record(path: Path, record: msgspec.Struct | dict[str, Any]) -> None:

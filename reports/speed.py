@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fixtures.known import NAME, WORKLOAD
 from fixtures.pairing.estimate import Estimate, Outcome
-from fixtures.pairing.judging import PAGE_BYTES
+from fixtures.pairing.judging import allocates_otherwise
 from fixtures.pairing.results import Pairing, Timed
 from fixtures.policy import Speed
 from reports.wording import plural
@@ -105,11 +105,11 @@ def summary(pairing: Pairing | None) -> str:
 
 
 def more_allocated(timed: Timed, margin: float) -> str | None:
-    """What a call allocates more, in words; bytes are counted, so any difference is real."""
+    """What a call allocates more, in words; None where it does not."""
     before, after = (
         found.allocated_bytes if (found := timed.memory.get(side)) else None for side in ("baseline", "candidate")
     )
-    if before is None or after is None or after - before <= max(margin * before, PAGE_BYTES):
+    if before is None or after is None or after < before or not allocates_otherwise(before, after, margin):
         return None
     return f"{timed.name}: a call allocates {after:_} bytes instead of {before:_}".replace("_", " ")
 

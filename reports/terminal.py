@@ -22,7 +22,7 @@ from reports.comparison import Change, ClaimChange, compare, grouped
 from reports.reasons import Outcome, Reason
 from reports.records import UNKNOWN_TORCH, Environment, Run
 from reports.speed import in_words, outcome_of, summary
-from reports.verdict import FamilyCount, GateVerdict, Streams, family_counts, statistical, undecided
+from reports.verdict import FamilyCount, GateVerdict, Streams, by_family, family_counts, statistical, undecided
 from reports.wording import first_few, measured, p_value, plural, printable, size
 
 STYLES = {
@@ -212,7 +212,7 @@ def _claim_table(counts: tuple[FamilyCount, ...]) -> Iterator[RenderableType]:
         return
     yield Text()
     yield text((f"{'Claims':11}{'asked':>6}{'hold':>12}{'violated':>12}{'mended':>7}{'no evidence':>12}", "bold"))
-    for family, rows in groupby(_by_family(counts), key=lambda row: row.family):
+    for family, rows in groupby(by_family(counts, dtypes_apart=True), key=lambda row: row.family):
         yield text(family)
         for row in _quiet_together(list(rows)):
             yield text(
@@ -221,17 +221,6 @@ def _claim_table(counts: tuple[FamilyCount, ...]) -> Iterator[RenderableType]:
                 (f"{row.mended:7}", "green" if row.mended else ""),
                 (f"{_both(row.no_evidence):>12}", "magenta" if any(row.no_evidence) else ""),
             )
-
-
-def _by_family(counts: tuple[FamilyCount, ...]) -> list[FamilyCount]:
-    """Counts with all properties of a family together: "weights.marginal" for its location, scale and so on."""
-    families: dict[str, dict[str, FamilyCount]] = {}
-    for count in counts:
-        family = ".".join(count.family.split(".")[:2])
-        dtypes = families.setdefault(family, {})
-        before = dtypes.get(count.dtype)
-        dtypes[count.dtype] = msgspec.structs.replace(before + count if before else count, family=family)
-    return [row for dtypes in families.values() for row in dtypes.values()]
 
 
 def _quiet_together(rows: list[FamilyCount]) -> list[FamilyCount]:

@@ -204,6 +204,20 @@ def family_counts(changes: Iterable[ClaimChange]) -> tuple[FamilyCount, ...]:
     )
 
 
+def by_family(counts: Iterable[FamilyCount], *, dtypes_apart: bool = False) -> list[FamilyCount]:
+    """Counts with all properties of a family together ("weights.marginal" for its location, scale and so on).
+
+    Families come in the order in which they first occur, dtypes told apart within each of them.
+    """
+    families: dict[str, dict[str, FamilyCount]] = {}
+    for count in counts:
+        family = ".".join(count.family.split(".")[:2])
+        rows = families.setdefault(family, {})
+        row = count.dtype if dtypes_apart else ""
+        rows[row] = rows[row] + count if row in rows else msgspec.structs.replace(count, family=family)
+    return [count for rows in families.values() for count in rows.values()]
+
+
 def _side(run: Run) -> Side:
     return Side(label=run.label, torch=run.torch_version, claims=len(run.claims), statistical=statistical(run))
 

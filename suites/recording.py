@@ -199,7 +199,7 @@ def machine_facts() -> dict[str, Any]:
         "platform": platform.platform(),
         "cpu_flags": _cpu_line("flags"),
         "cpu": _cpu_line("model name"),
-        "cores": usable_cores(),
+        "cores": len(usable_cores()),
     }
 
 

@@ -6,8 +6,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from fixtures.writing import write_atomically
 from reports.faults import FaultOutcome
-from reports.records import Run, write_atomically
+from reports.records import Run
 from reports.verdict import GateVerdict
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import groupby
@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import msgspec
 from markupsafe import Markup
 
 from fixtures.judgement import FALSE_ALARM_PER_CLAIM
@@ -28,7 +27,7 @@ from reports.page.svg import Drawings
 from reports.reasons import Outcome, Reason
 from reports.records import UNKNOWN_TORCH, Plan, Run
 from reports.terminal import NEXT_STEPS, TOP_REASONS
-from reports.verdict import FamilyCount, GateVerdict, Side, Streams
+from reports.verdict import FamilyCount, GateVerdict, Side, Streams, by_family
 from reports.wording import plural, printable
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -91,7 +90,7 @@ def render_page(
             rerun=verdict.rerun,
             stanza=verdict.stanza,
             total=reduce(add, verdict.counts, NONE_ASKED),
-            families=_families(verdict.counts),
+            families=by_family(verdict.counts),
             changed={
                 "new": figures.newly_violated(changes),
                 "both": figures.violated_on_both(changes),
@@ -231,16 +230,6 @@ def _reason_view(reason: Reason, claims: ClaimList) -> dict[str, Any]:
         "waived": reason.waived,
         "rows": plural(rows, "claim") if rows else None,
     }
-
-
-def _families(counts: Iterable[FamilyCount]) -> list[FamilyCount]:
-    """Counts of each family, all properties and dtypes together: "weights.marginal" for its location and so on."""
-    named = [msgspec.structs.replace(count, family=".".join(count.family.split(".")[:2])) for count in counts]
-    families: dict[str, FamilyCount] = {}
-    for count in named:
-        before = families.get(count.family)
-        families[count.family] = before + count if before else count
-    return list(families.values())
 
 
 def _streams(streams: Streams) -> str:
