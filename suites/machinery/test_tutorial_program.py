@@ -15,13 +15,13 @@ from fixtures.judgement import SCREEN, judge
 from fixtures.pvalues import binomial_excess_p
 from fixtures.training.tutorial import (
     PRINTED,
-    SIZES,
     Program,
     TutorialEvidence,
     run_program,
     simulated_loss,
     tutorial_questions,
 )
+from fixtures.tutorial import WIDTHS
 from suites.training.test_tutorial import PROGRAM, SEEDS
 
 ALARM = 1e-8
@@ -36,8 +36,8 @@ QUESTIONS = {question.family.rpartition(".")[2]: question for question in tutori
 
 def program(loss, **changes):
     """A run that printed this loss and did everything right."""
-    fans = np.array(SIZES[:-1])
-    squares = 2 / fans * fans * np.array(SIZES[1:])
+    fans = np.array(WIDTHS[:-1])
+    squares = 2 / fans * fans * np.array(WIDTHS[1:])
     healthy = Program(float(loss), float(loss) / 2, squares, (), f"Loss: {loss:.5f}")
     return dataclasses.replace(healthy, **changes)
 
@@ -141,8 +141,8 @@ def test_the_simulated_program_is_the_program_in_float64(monkeypatch):
     simulated = simulated_loss(Recording(np.random.default_rng(1)))
     inputs, *layers, labels = [torch.from_numpy(np.asarray(values)) for values in drawn]
     signal = inputs
-    for place in range(len(SIZES) - 1):
-        weight, bias = layers[2 * place], layers[2 * place + 1] / math.sqrt(SIZES[place])
+    for place in range(len(WIDTHS) - 1):
+        weight, bias = layers[2 * place], layers[2 * place + 1] / math.sqrt(WIDTHS[place])
         signal = nn.functional.linear(signal if place == 0 else torch.relu(signal), weight.T, bias)
 
     assert simulated == pytest.approx(float(nn.functional.cross_entropy(signal, labels)), rel=1e-12)
