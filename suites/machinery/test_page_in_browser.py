@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -47,8 +48,8 @@ class Opened:
         self.settle()
 
     def settle(self) -> None:
-        """Wait for what the page does a moment later."""
-        self.view.wait_for_timeout(200)
+        """Wait for what the page does a moment later: by its own timers, whose order a busy machine does not change."""
+        self.view.evaluate("() => new Promise(done => setTimeout(() => requestAnimationFrame(done), 200))")
 
 
 @pytest.fixture(scope="module")
@@ -212,8 +213,9 @@ def test_a_registered_violation_names_its_reference_as_a_link_that_tells_nobody(
 def test_a_command_can_be_copied(opened, written, browser):
     page = opened(written)
     page.view.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page.view.locator(".command button").first.click()
-    page.settle()
+    button = page.view.locator(".command button").first
+    button.click()
+    playwright.expect(button).not_to_have_text("Copy")  # it says so once it is done
 
     assert page.view.evaluate("navigator.clipboard.readText()").startswith("nox -s gate -- --baseline 2.13.0")
 
@@ -240,9 +242,9 @@ def test_everything_can_be_reached_and_used_by_keyboard(opened, written):
 
     view.locator("#claim-list summary").first.focus()
     view.keyboard.press("Enter")
-    assert view.locator("#claim-list .body").count() == 1
+    playwright.expect(view.locator("#claim-list .body")).to_have_count(1)
     view.keyboard.press("Enter")
-    assert not view.locator("#claim-list details").first.evaluate("e => e.open")
+    playwright.expect(view.locator("#claim-list details").first).not_to_have_attribute("open", re.compile(""))
 
 
 def test_every_control_has_a_name(opened, written):
@@ -364,7 +366,7 @@ def test_markup_in_a_run_file_stays_text_and_nothing_of_it_runs(opened):
     page.settle()
 
     assert view.evaluate("window.ran") is None
-    assert view.locator("#claim-list .body").count() == len(MARKUP)
+    playwright.expect(view.locator("#claim-list .body")).to_have_count(len(MARKUP))
     assert view.locator("main img, main script, header img, header script").count() == 0
     assert "<img src=x onerror" in view.inner_text("#claim-list")
     assert view.locator("a[href]:not([href^='#'])").count() == 0
