@@ -26,6 +26,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,12 @@ from rich.console import Console
 from rich.table import Table
 
 from fixtures.pairing.clock import CONTROL, Asked, Session
-from fixtures.pairing.estimate import DEFAULT_MARGIN, FIRST_LOOK, estimate
+from fixtures.pairing.estimate import FIRST_LOOK, estimate
 from fixtures.pairing.judging import guards_of, judged, workloads_of
+from fixtures.pairing.planting import PLANTED, asked_for, slowed
 from fixtures.pairing.table import folded
 from fixtures.pairing.workers import Side, Worker, WorkerFailed
+from fixtures.policy import default_policy
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "reports" / "runs" / "clock-calibration.jsonl"
@@ -51,12 +54,12 @@ LIMIT = 150.0
 SHARES = (0.05, 0.1, 0.2, 0.5, 1.0)
 """Of the work, done again."""
 
-PLANTED = (
+PLANTED_IN = (
     "init/kaiming_normal_/1024x1024/float32",
     "init/orthogonal_/256x256/float32",
     "train/tutorial/step/adam/float32",
 )
-"""Calls of 1 to 4 ms."""
+"""Calls of 1 to 4 ms; with SHARES they make as many workloads as a gate requires."""
 
 PLANTED_CALLS = 20
 """In a slice: each of SHARES is a whole number of them, and the first, which finds the caches as another worker left
@@ -86,7 +89,7 @@ class Options:
     """The command line, read.
 
     Attributes:
-        only: pattern of the cases to run, such as 'x 1.2'.
+        only: pattern of the cases to run, such as '2.6.0*'.
         patterns: of the required workloads to ask for in `same` and `releases`; none: all.
         pythons: release -> an interpreter that has it.
     """
@@ -137,22 +140,30 @@ def records(file: Path, part: str) -> list[dict[str, Any]]:
     return found
 
 
-def session(
-    baseline: Side, candidate: Side, patterns: Sequence[str], limit: float, least_calls: int = 1
-) -> dict[str, Any]:
-    """A session of the clock, as the gate holds it, with the required workloads that any of these patterns matches.
+def required(side: Side, patterns: Sequence[str]) -> list[str]:
+    """The required workloads that any of these patterns matches.
 
     Raises:
         WorkerFailed: a worker died, hangs or answers nonsense.
     """
-    with Worker(baseline, "cpu") as scout:
+    with Worker(side, "cpu") as scout:
         scout.greet()
-        known = [name for name, required, _ in scout.workloads() if required and name != CONTROL]
-    names = [name for name in known if any(fnmatch.fnmatch(name, pattern) for pattern in patterns)]
+        known = [name for name, needed, _ in scout.workloads() if needed and name != CONTROL]
+    return [name for name in known if any(fnmatch.fnmatch(name, pattern) for pattern in patterns)]
+
+
+def session(
+    baseline: Side, candidate: Side, names: Sequence[str], limit: float, least_calls: int = 1
+) -> dict[str, Any]:
+    """A session of the clock, as the gate holds it.
+
+    Raises:
+        WorkerFailed: a worker died, hangs or answers nonsense.
+    """
     held = Session(
         baseline,
         candidate,
-        [Asked(name, required=True) for name in names],
+        [Asked(name, required=True, margin=default_policy().speed.margin_of(name)) for name in names],
         device="cpu",
         seed=random.randrange(2**32),
         deadline=time.monotonic() + limit,
@@ -176,29 +187,23 @@ Run = tuple[str, Callable[[], dict[str, Any]]]
 
 
 def _same(options: Options) -> Iterator[Run]:
-    one = _side("baseline", options, SAME)
-    yield SAME, lambda: session(one, _side("candidate", options, SAME), options.patterns, options.limit)
+    yield SAME, lambda: _gated(options, SAME, SAME)
 
 
 def _planted(options: Options) -> Iterator[Run]:
-    for share in SHARES:
-        slowed = _side("candidate", options, SAME, {"KAIMING_GATE_SLOW_DOWN": str(share)})
-
-        def run(slowed: Side = slowed) -> dict[str, Any]:
-            return session(_side("baseline", options, SAME), slowed, PLANTED, options.limit, PLANTED_CALLS)
-
-        yield f"x {1 + share:g}", run
+    names = [slowed(name, 1 + share) for name in PLANTED_IN for share in SHARES]
+    candidate = _side("candidate", options, SAME, {PLANTED: "1"})
+    yield SAME, lambda: session(_side("baseline", options, SAME), candidate, names, options.limit, PLANTED_CALLS)
 
 
 def _releases(options: Options) -> Iterator[Run]:
     for old, new in RELEASES:
+        yield f"{old} -> {new}", partial(_gated, options, old, new)
 
-        def run(old: str = old, new: str = new) -> dict[str, Any]:
-            return session(
-                _side("baseline", options, old), _side("candidate", options, new), options.patterns, options.limit
-            )
 
-        yield f"{old} -> {new}", run
+def _gated(options: Options, old: str, new: str) -> dict[str, Any]:
+    baseline, candidate = _side("baseline", options, old), _side("candidate", options, new)
+    return session(baseline, candidate, required(baseline, options.patterns), options.limit)
 
 
 def _benchmark(options: Options) -> Iterator[Run]:
@@ -304,8 +309,12 @@ def repaired_alarms(runs: Sequence[dict[str, Any]]) -> tuple[int, int]:
     chance = random.Random(0)
     alarms = 0
     for _ in range(RE_PAIRED_SETS if known else 0):
-        drawn = [[one * chance.choice((-1, 1)) for one in chance.sample(v, FIRST_LOOK)] for v in known.values()]
-        alarms += any(estimate(values, len(known)).outcome(DEFAULT_MARGIN) == "regressed" for values in drawn)
+        for name, values in known.items():
+            drawn = [one * chance.choice((-1, 1)) for one in chance.sample(values, FIRST_LOOK)]
+            margin = default_policy().speed.margin_of(name)
+            if estimate(drawn, len(known)).outcome(margin) == "regressed":
+                alarms += 1
+                break
     return alarms, RE_PAIRED_SETS if known else 0
 
 
@@ -339,18 +348,18 @@ def _table_of_planted(runs: Sequence[dict[str, Any]]) -> Table:
     table = _table(
         "Planted slow-downs", "workload", "truth", "runs", "stopped", "fine", "covered", "median ratio", "sd"
     )
-    by_case: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    by_case: dict[tuple[str, float], list[dict[str, Any]]] = {}
     for run in runs:
         for workload in run["workloads"]:
-            by_case.setdefault((workload["name"], run["name"].rpartition("x ")[2]), []).append(workload)
-    for (name, truth), found in sorted(by_case.items(), key=lambda case: (case[0][0], float(case[0][1]))):
+            by_case.setdefault(asked_for(workload["name"]), []).append(workload)
+    for (name, truth), found in sorted(by_case.items()):
         outcomes = Counter(workload["outcome"] for workload in found)
         known = [one for one in found if one["ratio"] is not None]
-        covered = sum(_covers(one, float(truth)) for one in known)
+        covered = sum(_covers(one, truth) for one in known)
         middle = f"{statistics.median(one['ratio'] for one in known):.3f}" if known else ""
         sd = f"{100 * statistics.median(one['sd'] for one in known):.1f} %" if known else ""
         counts = [str(len(found)), str(outcomes["regressed"]), str(outcomes["fine"]), f"{covered} of {len(known)}"]
-        table.add_row(folded(name, NAME), truth, *counts, middle, sd)
+        table.add_row(folded(name, NAME), f"{truth:g}", *counts, middle, sd)
     return table
 
 
@@ -414,7 +423,7 @@ def _options(arguments: Sequence[str]) -> Options:
     parser.add_argument("--file", type=Path, default=FILE, help="where runs are appended")
     parser.add_argument("--limit", type=float, default=LIMIT, help="seconds of a session")
     parser.add_argument("--python", action="append", default=[], metavar="RELEASE=PATH", help="an interpreter with it")
-    parser.add_argument("--only", default="*", metavar="PATTERN", help="of the cases' names, such as 'x 1.2'")
+    parser.add_argument("--only", default="*", metavar="PATTERN", help="of the cases' names, such as '2.6.0*'")
     parser.add_argument("--workloads", action="append", metavar="PATTERN", help="of the required ones (default: all)")
     given = parser.parse_args(arguments)
     pythons = dict(one.split("=", 1) for one in given.python)

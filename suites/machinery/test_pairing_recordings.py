@@ -7,6 +7,7 @@ and by the wall clock; in every second restart glibc's allocator kept what was f
 
 import json
 import math
+import statistics
 from pathlib import Path
 
 import pytest
@@ -29,12 +30,14 @@ def spread(workload, allocator, clock):
     for restart in BLOCKS:
         if restart["allocator"] != allocator:
             continue
-        cycles = [
-            {role: [[one[clock] for one in block] for block in blocks] for role, blocks in cycle.items()}
-            for cycle in restart["blocks"][workload]
+        found = [
+            contrasts({role: [[one[clock] for one in block] for block in both] for role, both in each.items()}, *ROLES)
+            for each in restart["blocks"][workload]
         ]
-        found = contrasts(cycles, *ROLES)
-        squares += [found.log_ratio**2 * 4 / 3, found.repeat_log_ratio**2]  # variances of 3/2 and 2 workers
+        ratio, repeat = (
+            statistics.median(getattr(one, of) for one in found) for of in ("log_ratio", "repeat_log_ratio")
+        )
+        squares += [ratio**2 * 4 / 3, repeat**2]  # variances of 3/2 and 2 workers
     return math.sqrt(sum(squares) / len(squares))
 
 

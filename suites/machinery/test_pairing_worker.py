@@ -10,19 +10,19 @@ import pytest
 import torch
 
 from fixtures.devices import Cpu
+from fixtures.pairing.planting import PLANTED, slowed
 from fixtures.pairing.running import running_clock
 from fixtures.pairing.workers import Side, Unable, Worker, WorkerFailed
 
 SOON = "init/kaiming_normal_/64x64/float32"
 THERE = sys.platform == "linux"
 
-
-SLOWED = Side("baseline", (sys.executable,), os.environ | {"KAIMING_GATE_SLOW_DOWN": "0.2"})
+PLAIN = Side("baseline", (sys.executable,), os.environ)
 
 
 @pytest.fixture(scope="module")
 def started():
-    with Worker(SLOWED, "cpu") as worker:
+    with Worker(PLAIN, "cpu") as worker:
         worker.greet()
         yield worker
 
@@ -74,12 +74,17 @@ def test_an_unknown_workload_is_an_answer(worker):
         worker.ask("prepare", workload="init/nothing")
 
 
-def test_a_planted_slow_down_is_real_or_refused(worker):
-    worker.ask("prepare", workload=SOON)
-    with pytest.raises(Unable, match="no number of calls"):
-        worker.block(3, 1)
+def test_a_planted_slow_down_is_the_candidates_and_a_whole_number_of_calls(worker):
+    planted = Side("candidate", (sys.executable,), os.environ | {PLANTED: "1"})
+    with Worker(planted, "cpu") as candidate:
+        candidate.greet()
+        candidate.ask("prepare", workload=slowed(SOON, 1.2))
+        with pytest.raises(Unable, match=r"1\.2 times 3 calls is no number of calls"):
+            candidate.block(3, 1)
+        assert candidate.block(5, 1)
 
-    assert worker.block(5, 1)
+    worker.ask("prepare", workload=slowed(SOON, 1.2))
+    assert worker.block(3, 1)
 
 
 @pytest.mark.skipif(not THERE, reason="instances are forked on Linux alone")
@@ -107,7 +112,7 @@ def test_a_worker_and_its_instances_stay_on_their_core(worker):
 
 @pytest.mark.skipif(not THERE, reason="instances are forked on Linux alone")
 def test_a_worker_ends_as_its_instance_does():
-    with Worker(SLOWED, "cpu") as worker:
+    with Worker(PLAIN, "cpu") as worker:
         worker.greet()
         worker.ask("prepare", workload=SOON)
         (instance,) = instances_of(worker)
