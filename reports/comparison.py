@@ -250,8 +250,18 @@ def grouped(changes: Iterable[ClaimChange], *kinds: Change) -> list[Group]:
         if change.change in kinds:
             groups.setdefault((change.change, change.topic), []).append(change)
 
-    def importance(change: ClaimChange) -> tuple[float, float]:
-        return plainness(change.violation) if change.violation else (1.0, 0.0)
+    listed = [Group(kind, topic, tuple(sorted(members, key=_importance))) for (kind, topic), members in groups.items()]
+    return sorted(listed, key=lambda group: (kinds.index(group.change), _importance(group.worst)))
 
-    listed = [Group(kind, topic, tuple(sorted(members, key=importance))) for (kind, topic), members in groups.items()]
-    return sorted(listed, key=lambda group: (kinds.index(group.change), importance(group.worst)))
+
+def by_defect(changes: Iterable[ClaimChange]) -> dict[str, list[ClaimChange]]:
+    """Claims violated on both sides by the candidate's registered defect, each defect's plainest first."""
+    defects: dict[str, list[ClaimChange]] = {}
+    for change in sorted(changes, key=_importance):
+        if change.candidate and change.candidate.known:
+            defects.setdefault(change.candidate.known, []).append(change)
+    return defects
+
+
+def _importance(change: ClaimChange) -> tuple[float, float]:
+    return plainness(change.violation) if change.violation else (1.0, 0.0)

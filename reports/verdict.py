@@ -15,7 +15,7 @@ from fixtures.claims import Verdict
 from fixtures.judgement import false_alarm_rate
 from fixtures.pairing.results import Pairing
 from fixtures.policy import Policy, Severity, default_policy
-from reports.comparison import Change, ClaimChange, Group, Incomparable, compare, grouped, refuse_other_questions
+from reports.comparison import Change, ClaimChange, Incomparable, by_defect, compare, grouped, refuse_other_questions
 from reports.drift import Drift, drifts
 from reports.drift.topics import POLICY_KINDS, policy_kind, topics
 from reports.reasons import Outcome, Reason
@@ -307,13 +307,13 @@ class _Judge:
     waived: Mapping[tuple[str, str], tuple[str, ...]]
 
     def conformance(self, changes: list[ClaimChange]) -> Iterator[Reason]:
-        """Reasons from claims that are violated in the candidate, or no longer judged there; one for each topic."""
+        """Reasons from claims that are violated in the candidate, or no longer judged there."""
         for change, kind in CONFORMANCE.items():
             alike = [one for one in changes if one.change is change]
             for waivers, members in self._apart(kind, alike, lambda one: one.id):
-                for group in grouped(members, change):
-                    names = tuple(member.id for member in group.members)
-                    yield from self._reason(kind, describe(group), names, claims=len(names), waivers=waivers)
+                for text, about in _told(members, change):
+                    names = tuple(member.id for member in about)
+                    yield from self._reason(kind, text, names, claims=len(names), waivers=waivers)
 
     def completeness(self, baseline: Run, candidate: Run, changes: list[ClaimChange]) -> Iterator[Reason]:
         """Reasons from what was not asked, not answered, or not decided."""
@@ -436,17 +436,31 @@ def _undecidable(text: str) -> Reason:
     return Reason(outcome=Outcome.NO_EVIDENCE, kind="completeness", text=text)
 
 
-def describe(group: Group) -> str:
-    """One sentence on what happened to a group of claims, with the worst of them in numbers."""
-    family, initializer, dtype = group.topic
-    before, after = group.worst.baseline, group.worst.candidate
-    count = f" ({plural(len(group.members), 'claim')})" if len(group.members) > 1 else ""
-    subject = f"{group.change}: {family} of {initializer} in {dtype}{count}: "
-    if group.change is Change.LOST:
+def _told(members: Sequence[ClaimChange], change: Change) -> Iterator[tuple[str, Sequence[ClaimChange]]]:
+    """What is to be said of claims to which the same happened: a sentence for each topic, or for each known defect."""
+    if change is Change.REGISTERED:
+        for defect, found in by_defect(members).items():
+            families = len({member.topic[0] for member in found})
+            among = f", in {families} families" if families > 1 else ""
+            yield f"{change} ({defect}): {plural(len(found), 'claim')}{among}; plainest: {_in_numbers(found[0])}", found
+        return
+    for group in grouped(members, change):
+        count = f" ({plural(len(group.members), 'claim')})" if len(group.members) > 1 else ""
+        yield f"{change}: {_in_numbers(group.worst, count)}", group.members
+
+
+def _in_numbers(change: ClaimChange, count: str = "") -> str:
+    """What is violated, and by how much on either side."""
+    family, initializer, dtype = change.topic
+    before, after = change.baseline, change.candidate
+    subject = f"{family} of {initializer} in {dtype}{count}: "
+    if change.change is Change.LOST:
         return f"{subject}{after.note if after and after.note else 'no reason given'}"
     unit = after.effect.unit if after and after.effect else None
     likely = f", {p_value(after.p)}" if after and after.p is not None else ""
-    return f"{subject}{measured(after)} (baseline: {measured(before, unit)}){likely}"
+    now, then = measured(after), measured(before)
+    beside = "the same in the baseline" if now == then else f"baseline: {measured(before, unit)}"
+    return f"{subject}{now} ({beside}){likely}"
 
 
 def undecided(changes: Iterable[ClaimChange]) -> Counter[str]:

@@ -132,14 +132,12 @@ class ForestSection:
         left_out: rows that have no room.
         says: a line beside it.
         guards: whether there are rows of what cannot have changed.
-        fine: what is small enough not to matter.
     """
 
     drawing: tuple[Markup, ...]
     left_out: int = 0
     says: str = ""
     guards: bool = False
-    fine: str = ""
 
 
 def weights_section(
@@ -293,14 +291,11 @@ def speed_section(verdict: GateVerdict, drawings: Drawings) -> ForestSection:
         return ForestSection((), says="Speed was not measured: two runs made one after the other cannot be compared.")
     found = speed_forest(verdict.speed, verdict.policy)
     label = "time of the candidate over that of the baseline"
-    margin = verdict.policy.speed.margin
-    fine = (1 / (1 + margin), 1 + margin)
     return ForestSection(
-        tuple(_forest(found, label, "Ratios of times", drawings, fine)),
+        tuple(_forest(found, label, "Ratios of times", drawings, ratio=True)),
         found.left_out,
         _session(verdict.speed),
         guards=any(CANDIDATE not in row.sides for row in found.rows),
-        fine=f"{100 * margin:.3g} %",
     )
 
 
@@ -315,14 +310,12 @@ ROWS_OF_A_COLUMN = 14
 """Rows of one drawing, as high as a window; more make a second one beside it."""
 
 
-def _forest(
-    found: Forest, label: str, title: str, drawings: Drawings, fine: tuple[float, float] | None = None
-) -> Iterator[Markup]:
+def _forest(found: Forest, label: str, title: str, drawings: Drawings, *, ratio: bool = False) -> Iterator[Markup]:
     columns = math.ceil(len(found.rows) / ROWS_OF_A_COLUMN)
     length = math.ceil(len(found.rows) / max(1, columns))
     for start in range(0, len(found.rows), max(1, length)):
         rows = found.rows[start : start + length]
-        figure = plots.forest(rows, label, among=found.rows, ratio=fine is not None, fine=fine)
+        figure = plots.forest(rows, label, among=found.rows, ratio=ratio)
         wrong = sum(row.is_wrong for row in rows)
         yield drawings.draw(figure, title, f"{len(rows)} rows, {wrong} of them marked as wrong")
 

@@ -107,7 +107,8 @@ def _time_row(timed: Timed, policy: Speed) -> Row | None:
     outcome = outcome_of(timed, policy)
     optional = "" if policy.requires(timed.name, timed.required) else ", optional"
     label = f"{printable(timed.name, LONGEST_LABEL)}  ({outcome}{optional})"
-    return Row(label, {CANDIDATE: interval}, is_wrong=outcome in ("regressed", "broken"))
+    largest = 1 + policy.margin_of(timed.name)
+    return Row(label, {CANDIDATE: interval}, outcome in ("regressed", "broken"), (1 / largest, largest))
 
 
 def _ratio(value: float | None, low: float | None, high: float | None) -> Interval | None:

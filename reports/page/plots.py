@@ -295,11 +295,12 @@ class Interval:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a forest: what it is about, what was measured on either side, and whether it is amiss."""
+    """One line of a forest: what it is about, what was measured on either side, what is fine, whether it is amiss."""
 
     label: str
     sides: Mapping[str, Interval]
     is_wrong: bool = False
+    fine: tuple[float, float] | None = None
 
 
 ROW = 27
@@ -312,24 +313,23 @@ def forest(
     *,
     among: Sequence[Row] = (),
     ratio: bool = False,
-    fine: tuple[float, float] | None = None,
 ) -> Figure:
-    """Effects with their intervals, a row each, what is amiss marked by its colour and a cross.
+    """Effects with their intervals, a row each, what is amiss marked by its colour and a cross, what is fine shaded.
 
     Args:
         rows: at least one, drawn from the top down.
         label: of the axis, with its unit.
         among: all rows, where these are some of them; drawings beside each other then share their scale.
         ratio: effects are factors around 1 on a logarithmic scale, not differences from 0.
-        fine: what is small enough not to matter, shaded.
     """
     figure, axes = _axes(ROW * len(rows) + 44, left=12)
-    if fine:
-        axes.axvspan(*fine, color=COLOURS["band"], linewidth=0, zorder=1)
-    _effect_scale(axes, [interval for row in among or rows for interval in row.sides.values()], ratio=ratio, fine=fine)
+    intervals = [interval for row in among or rows for interval in row.sides.values()]
+    _effect_scale(axes, intervals, [end for row in among or rows for end in row.fine or ()], ratio=ratio)
     axes.axvline(1 if ratio else 0, color=INK, linestyle=DASHED, linewidth=1, zorder=2)
     for number, row in enumerate(rows):
         place = -number
+        if row.fine:
+            axes.fill_betweenx((place - 0.25, place + 0.2), *row.fine, color=COLOURS["band"], linewidth=0, zorder=1)
         marked: dict[str, Any] = {"color": COLOURS["wrong"], "fontweight": "bold"} if row.is_wrong else {}
         axes.text(
             0.0,
@@ -371,9 +371,9 @@ POINTS: dict[str, dict[str, Any]] = {
 """Sides differ in the shape and the filling of their marks, not in colour alone."""
 
 
-def _effect_scale(axes: Axes, intervals: Sequence[Interval], *, ratio: bool, fine: tuple[float, float] | None) -> None:
+def _effect_scale(axes: Axes, intervals: Sequence[Interval], fine: Sequence[float], *, ratio: bool) -> None:
     """An axis that shows small effects beside enormous ones: logarithmic, from where all that is small ends."""
-    ends = [end for interval in intervals for end in (interval.low, interval.high)] + list(fine or ())
+    ends = [end for interval in intervals for end in (interval.low, interval.high)] + [*fine]
     if ratio:
         farthest = 1.08 * max(abs(math.log(end)) for end in ends)
         axes.set_xscale("log")

@@ -579,6 +579,13 @@ def test_the_forest_of_times_begins_with_regressions_and_shows_a_guard_that_move
     assert [row.is_wrong for row in rows] == [True, False, True]
 
 
+def test_each_time_is_shown_beside_the_margin_that_the_policy_has_for_it():
+    clock = pairing(timed("construct/deep", 1.2), timed("train/deep", 1.0), guards=())
+    rows = speed_forest(clock, default_policy()).rows
+
+    assert [row.fine for row in rows] == [(1 / 1.25, 1.25), (1 / 1.1, 1.1)]
+
+
 @pytest.mark.parametrize("ratio", [0.0, -1.0, float("inf"), float("nan")])
 def test_times_that_are_no_ratio_are_not_drawn(ratio):
     assert not speed_forest(pairing(timed("x", ratio), guards=()), default_policy()).rows

@@ -109,6 +109,22 @@ def test_a_violation_on_both_sides_is_a_notice():
     assert (verdict.outcome, only_change(verdict)) == (Outcome.NOTICE, Change.REGISTERED)
 
 
+def test_what_is_registered_is_told_once_for_each_defect_with_its_plainest_claim():
+    plain = violated("weights.marginal.shape", dtype="bfloat16", percent=-3.0, known="coarse")
+    others = [violated(dtype=dtype, known="coarse") for dtype in ("bfloat16", "float16")]
+    other = violated("weights.fan", known="another")
+    verdict = gate(run(*others, other, plain), run(*others, other, plain))
+
+    assert len(verdict.reasons) == 2
+    coarse = next(reason for reason in verdict.reasons if "(coarse)" in reason.text)
+    assert coarse.text.startswith(
+        "violated on both sides, registered as known (coarse): 3 claims, in 2 families; "
+        "plainest: weights.marginal.shape of kaiming_normal_ in bfloat16: -3% of the promised std "
+        "(the same in the baseline), p"
+    )
+    assert coarse.claims == len(coarse.names) == 3
+
+
 @pytest.mark.parametrize(("before", "after"), [(None, None), ("known", None), (None, "known")])
 def test_a_violation_on_both_sides_that_is_not_registered_on_both_is_a_notice_before_the_others(before, after):
     registered = violated("weights.marginal.location", known="known")
