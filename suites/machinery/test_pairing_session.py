@@ -86,8 +86,8 @@ class Actor:
         return 1 << 20
 
 
-def held(machine, names=("a", "b", "c"), limit=150.0, **options):
-    asked = [Asked(name, required=True) for name in names]
+def held(machine, names=("a", "b", "c"), limit=150.0, least_calls=1, **options):
+    asked = [Asked(name, required=True, least_calls=least_calls) for name in names]
     options = {"device": "cpu", "seed": 0, "deadline": limit, "start": machine.start} | options
     session = Session(OLD, NEW, asked, clock=lambda: machine.now, **options)
     session.run()
@@ -275,4 +275,4 @@ def test_calls_in_a_slice_can_be_asked_for():
 
     held(Watched(), names=("a",), limit=3600, least_calls=20)
 
-    assert set(asked) == {20}
+    assert set(asked) == {20, 1}  # of the workload, and of the control
