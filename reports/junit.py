@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from xml.etree import ElementTree
 
-from fixtures.claims import Claim
+from fixtures.claims import Claim, Verdict
 from reports.comparison import ClaimChange
 from reports.reasons import Outcome, Reason
 from reports.verdict import GateVerdict
@@ -51,7 +51,8 @@ def _of_claim(change: ClaimChange, reason: Reason | None) -> ElementTree.Element
     claim = change.claim
     family, _, subject = (claim.family, "", claim.subject.key) if claim else change.id.partition("/")
     seconds = change.candidate.seconds if change.candidate else 0.0
-    case = _case(family, subject or change.id, reason.outcome if reason else Outcome.PASS, _told(change))
+    otherwise = Outcome.NO_EVIDENCE if claim and claim.verdict is Verdict.NO_EVIDENCE else Outcome.PASS
+    case = _case(family, subject or change.id, reason.outcome if reason else otherwise, _told(change))
     case.set("time", f"{seconds:.3f}")
     return case
 

@@ -62,7 +62,7 @@ def _sections(verdict: GateVerdict) -> Iterator[Iterable[str]]:
         said = "<summary>A waiver for the first of them, to fill in</summary>"
         yield ["<details>", said, "", *_fenced("toml", verdict.stanza.splitlines()), "", "</details>"]
     if more := verdict.reasons[TOP_REASONS:]:
-        yield [f"### All that the verdict rests on ({len(verdict.reasons)})", "", *_bulleted(more)]
+        yield [f"### {plural(len(more), 'more reason')}", "", *_bulleted(more)]
     yield _claims(verdict.counts)
     yield _speed(verdict.speed, verdict)
     asked = ", ".join(f"{as_text(name)} {as_text(value)}" for name, value in verdict.plan.items())

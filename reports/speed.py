@@ -86,7 +86,9 @@ def outcome_of(timed: Timed, policy: Speed) -> Outcome:
 def in_words(timed: Timed, outcome: Outcome) -> str:
     """One sentence on a workload, with its ratio and interval."""
     if outcome == "no evidence" or timed.ratio is None or timed.low is None or timed.high is None:
-        return f"{timed.name}: {'; '.join(timed.notes[:1]) or 'undecided beside the margin of this policy'}"
+        # The first note says why, of the outcome that the clock itself found.
+        why = timed.notes[:1] if outcome == timed.outcome else ()
+        return f"{timed.name}: {'; '.join(why) or 'undecided beside the margin of this policy'}"
     word = {"regressed": "slower", "improved": "faster"}.get(outcome, outcome)
     return f"{timed.name} is {word}: takes {interval(timed.ratio, timed.low, timed.high)} times as long"
 
@@ -111,7 +113,8 @@ def more_allocated(timed: Timed, margin: float) -> str | None:
     )
     if before is None or after is None or after < before or not allocates_otherwise(before, after, margin):
         return None
-    return f"{timed.name}: a call allocates {after:_} bytes instead of {before:_}".replace("_", " ")
+    told = f"a call allocates {after:_} bytes instead of {before:_}".replace("_", " ")
+    return f"{timed.name}: {told}"
 
 
 def _of_session(pairing: Pairing) -> SpeedFinding:

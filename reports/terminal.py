@@ -189,7 +189,10 @@ def _mended(counts: tuple[FamilyCount, ...]) -> Iterator[RenderableType]:
 
 
 def _reason(marker: str, reason: Reason) -> RenderableType:
-    tail = (text((line, "dim")) for line in reason.details[-MOST_TAIL_LINES:])
+    # The commands of a notice are on the page: here they would push what to do next out of sight.
+    is_quiet = reason.outcome is Outcome.NOTICE and not reason.waived
+    shown = () if is_quiet else reason.details[-MOST_TAIL_LINES:]
+    tail = (text((line, "dim")) for line in shown)
     waived = f" (waived: {', '.join(reason.waived)})" if reason.waived else ""
     return _Hanging(marker, text((reason.outcome, STYLES[reason.outcome]), f"{waived}: {reason.text}"), *tail)
 
@@ -202,7 +205,7 @@ def _next_step(verdict: GateVerdict) -> Iterator[RenderableType]:
     if verdict.rerun:
         yield unwrapped(f"  {verdict.rerun}")
     if verdict.stanza:
-        yield text("Or let the first of them pass for a while; fill in, and give it as --waivers FILE:")
+        yield text("Or let the first pass for a while: fill in, and give as --waivers FILE:")
         yield from (unwrapped(f"  {line}") for line in verdict.stanza.splitlines())
 
 

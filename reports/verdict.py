@@ -26,6 +26,8 @@ from reports.wording import first_few, measured, p_value, plural
 
 VERDICT_SCHEMA = 3
 
+UNUSED = "waiver.unused"
+
 
 class Side(msgspec.Struct, frozen=True, kw_only=True):
     """One of the two runs, in short. `statistical` counts the claims that a healthy torch violates by chance."""
@@ -149,7 +151,8 @@ def gate(
         *judge.speed(timed),
         *_of_waivers(applied),
     ]
-    reasons.sort(key=lambda reason: -reason.outcome.weight)
+    # What was waived would weigh more, and is the first of the notices to read; then waivers that want to be removed.
+    reasons.sort(key=lambda reason: (-reason.outcome.weight, not reason.waived, reason.kind != UNUSED))
     outcome = reasons[0].outcome if reasons else Outcome.PASS
     sides = _side(baseline), _side(candidate)
     return GateVerdict(
@@ -416,7 +419,7 @@ def _of_waivers(applied: Applied) -> Iterator[Reason]:
         yield Reason(outcome=Outcome.STOP, kind="waiver.expired", text=text, names=(waiver.id,))
     for waiver in applied.unused:
         text = f"the waiver {waiver.id} of {waiver.owner} covers nothing that was found"
-        yield Reason(outcome=Outcome.NOTICE, kind="waiver.unused", text=text, names=(waiver.id,))
+        yield Reason(outcome=Outcome.NOTICE, kind=UNUSED, text=text, names=(waiver.id,))
 
 
 def _stanza(reasons: Iterable[Reason], found: Iterable[_Excusable], torch_version: str) -> str | None:

@@ -42,14 +42,14 @@ def scale_forest(changes: Sequence[ClaimChange], core: Collection[str]) -> Fores
     """
     scales = [change for change in changes if any(map(_interval, (change.baseline, change.candidate)))]
 
-    def conspicuous(change: ClaimChange) -> tuple[bool, bool, float]:
+    def conspicuous(change: ClaimChange) -> tuple[bool, bool, bool, float]:
         of_detectable = max(
             abs(claim.effect.value) / claim.detectable.value
             for claim in (change.baseline, change.candidate)
             if claim and _interval(claim) and claim.effect and claim.detectable
         )
         is_core = change.claim is not None and change.claim.subject.key in core
-        return change.violation is None, not is_core, -of_detectable
+        return not _is_wrong(change), change.violation is None, not is_core, -of_detectable
 
     ordered = sorted(scales, key=conspicuous)
     return Forest(tuple(map(_scale_row, ordered[:MOST_ROWS])), max(0, len(ordered) - MOST_ROWS))
@@ -59,8 +59,12 @@ def _scale_row(change: ClaimChange) -> Row:
     sides = {BASELINE: _interval(change.baseline), CANDIDATE: _interval(change.candidate)}
     claim = change.claim
     label = printable(claim.subject.key if claim else change.id, LONGEST_LABEL)
-    is_wrong = claim is not None and claim.verdict is Verdict.VIOLATED
-    return Row(label, {side: interval for side, interval in sides.items() if interval}, is_wrong)
+    return Row(label, {side: interval for side, interval in sides.items() if interval}, _is_wrong(change))
+
+
+def _is_wrong(change: ClaimChange) -> bool:
+    """Whether it is marked: what the candidate mended is not."""
+    return change.claim is not None and change.claim.verdict is Verdict.VIOLATED
 
 
 LONGEST_LABEL = 62

@@ -47,7 +47,7 @@ MEANINGS = {
     Outcome.PASS: "The new torch does as it should, as far as was asked.",
     Outcome.NOTICE: "Nothing stops this upgrade, but there is something to know.",
     Outcome.NO_EVIDENCE: "Nobody can tell yet whether this upgrade is safe.",
-    Outcome.STOP: "Do not upgrade: the new torch breaks something that the old one did right.",
+    Outcome.STOP: "Do not upgrade yet: the new torch breaks, changes or slows down something that counts.",
 }
 
 

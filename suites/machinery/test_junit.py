@@ -58,6 +58,15 @@ def test_a_notice_passes_and_no_evidence_is_skipped():
     assert (suite.get("failures"), suite.get("skipped")) == ("0", "2"), "the second: no claim was judged on both sides"
 
 
+def test_what_neither_side_could_tell_is_skipped_with_its_note():
+    asked = claim(), undecided("too few draws", dtype="bfloat16")
+    suite, cases = cases_of(run(*asked), run(*asked))
+
+    skipped = cases["weights.marginal.scale", subject("bfloat16").key].find("skipped")
+    assert "too few draws" in skipped.get("message")
+    assert suite.get("skipped") == "1"
+
+
 def test_what_is_no_claim_is_a_case_of_its_own():
     times = pairing(timed(), regressed(), unclear())
     _, cases = cases_of(run(claim()), run(claim(), torch="2.14.1+cpu"), pairing=times)

@@ -51,6 +51,14 @@ def test_tables_are_tables():
     assert "<td>weights.marginal</td>" in shown
 
 
+def test_what_follows_the_first_reasons_is_counted():
+    claims = [claim(f"weights.family{number}.scale") for number in range(5)]
+    text = verdict_markdown(gate(run(*claims), run(*(violated(one.family) for one in claims))))
+
+    assert "### 2 more reasons\n\n- **stop**" in text
+    assert text.count("**stop**: ") == 5
+
+
 def test_without_a_clock_it_says_so():
     assert "Speed: not measured." in verdict_markdown(gate(run(claim()), run(claim())))
 

@@ -557,6 +557,14 @@ def test_the_forest_of_scales_begins_with_violations_and_says_what_it_leaves_out
     assert wrong.low < wrong.value == -0.7 < wrong.high < 0
 
 
+def test_what_the_candidate_mended_comes_after_what_it_violates():
+    mended, broken = claim(subject=CORE), claim(subject=HALF)
+    before = run(violated(subject=CORE), broken)
+    found = scale_forest(compare(before, run(mended, violated(subject=HALF))), {CORE.key})
+
+    assert [(row.label, row.is_wrong) for row in found.rows] == [(HALF.key, True), (CORE.key, False)]
+
+
 def test_an_interval_is_as_wide_as_what_the_screen_lets_pass():
     sound = claim(subject=CORE)
     (row,) = scale_forest(compare(run(sound), run(sound)), ()).rows

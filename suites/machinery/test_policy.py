@@ -38,6 +38,14 @@ def test_a_policy_changes_what_it_names_and_nothing_else(policy):
     assert changed.conformance.new is Severity.STOP
 
 
+def test_margins_of_ones_own_come_before_those_of_the_default_policy(policy):
+    of = policy('[speed.margins]\n"init/trunc_*/8x8" = 0.5\n"construct/*" = 0.1\n"train/*" = 0.2\n').speed.margin_of
+
+    assert (of("init/trunc_normal_/8x8"), of("construct/deep"), of("train/deep/step")) == (0.5, 0.1, 0.2)
+    assert of("init/trunc_normal_/4x4") == default_policy().speed.margin_of("init/trunc_normal_/4x4") == 0.25
+    assert policy('[speed.margins]\n"*" = 0.3\n').speed.margin_of("construct/deep") == 0.3
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

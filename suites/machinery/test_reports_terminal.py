@@ -8,10 +8,12 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from rich.console import Console, RenderableType
 
 from fixtures.claims import SMALLEST_P, Effect, Verdict
 from reports.comparison import Change
+from reports.reasons import Outcome, Reason
 from reports.records import Run
 from reports.terminal import GATE_TITLES, MOST_LISTED, run_page, verdict_page
 from reports.verdict import GateVerdict, gate
@@ -221,6 +223,19 @@ def test_a_candidate_that_crashed_is_shown_with_its_last_lines():
     assert "   line 10\n" in text
     assert "line 29\n" in text
     assert "line 9\n" not in text
+
+
+def test_commands_that_draw_again_are_shown_for_what_decides_and_not_for_notices():
+    draw = "python -m pytest suites/weights/test_law.py"
+    verdict = gate(run(claim()), run(violated()))
+
+    def shown(outcome: Outcome, *waived: str) -> str:
+        reason = Reason(outcome=outcome, kind="drift.law", text="another law", details=(draw,), waived=waived)
+        return flowing(printed(verdict_page(replace(verdict, reasons=(reason,)), {})))
+
+    assert draw in shown(Outcome.STOP)
+    assert draw in shown(Outcome.NOTICE, "half")
+    assert draw not in shown(Outcome.NOTICE)
 
 
 def test_more_findings_than_anyone_reads_are_counted():

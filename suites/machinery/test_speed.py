@@ -84,7 +84,9 @@ def test_a_wider_margin_makes_a_regression_fine_and_a_narrower_one_makes_it_uncl
 
 
 def test_what_was_fine_is_not_beside_a_narrower_margin():
-    (finding,) = speed_findings(pairing(timed(ratio=1.05)), policy_with(margin=0.03).speed)
+    of_another_matter = ("a call allocates more: 2 bytes instead of 1",)
+    near = timed(ratio=1.05, notes=of_another_matter)
+    (finding,) = speed_findings(pairing(near), policy_with(margin=0.03).speed)
 
     assert (finding.kind, finding.text) == (
         "speed.unclear",
@@ -108,6 +110,9 @@ def test_more_memory_is_a_notice_and_less_is_nothing():
 
     assert finding.kind == "speed.memory"
     assert finding.text == "init/a: a call allocates 2 097 152 bytes instead of 1 048 576"
+    named = timed("init/trunc_normal_/8x8/float32", memory={"baseline": less, "candidate": more})
+    (finding,) = speed_findings(pairing(named), SPEED)
+    assert finding.text.startswith("init/trunc_normal_/8x8/float32: "), "a workload keeps its name"
     assert speed_findings(pairing(timed(memory={"baseline": more, "candidate": less})), SPEED) == []
     assert speed_findings(pairing(timed(memory={})), SPEED) == []
 

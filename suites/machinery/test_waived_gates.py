@@ -71,6 +71,22 @@ def test_what_a_waiver_does_not_cover_still_stops(waivers):
     ]
 
 
+def test_what_is_waived_comes_before_the_other_notices(waivers):
+    known = {"known": "of-both", "dtype": "float16"}
+    before = run(claim(dtype="bfloat16"), violated(**known))
+    after = run(violated(dtype="bfloat16"), violated(**known), torch="2.14.1+cpu")
+    times = pairing(timed(), regressed())
+    slower = WAIVER.replace('"half"', '"slower"').replace("weights.marginal.*", "speed.regressed")
+    slower = slower.replace('dtype = ["bfloat16"]', 'workload = ["init/slow"]')
+    unused = slower.replace('"slower"', '"unused"').replace("init/slow", "init/gone")
+
+    verdict = gate(before, after, pairing=times, waivers=waivers(WAIVER + slower + unused))
+
+    assert {reason.outcome for reason in verdict.reasons} == {Outcome.NOTICE}
+    assert [reason.waived for reason in verdict.reasons] == [("half",), ("slower",), (), ()]
+    assert [reason.kind for reason in verdict.reasons][2:] == ["waiver.unused", "conformance.registered"]
+
+
 def test_an_expired_waiver_stops_by_itself(waivers):
     verdict = gate(BEFORE, AFTER, waivers=waivers(WAIVER, date(2027, 1, 1)))
 
@@ -122,6 +138,6 @@ def test_notices_need_no_waiver(waivers):
     verdict = gate(both, run(violated(dtype="bfloat16"), torch="2.14.1+cpu"), waivers=waivers(WAIVER))
 
     assert told(verdict) == [
-        (Outcome.NOTICE, "conformance.unregistered", ()),
         (Outcome.NOTICE, "waiver.unused", ()),
+        (Outcome.NOTICE, "conformance.unregistered", ()),
     ]
