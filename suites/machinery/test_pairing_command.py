@@ -134,6 +134,7 @@ def test_a_side_that_fails_is_blamed(interpreter, tmp_path, part, failing, code)
     assert result.verdict == {STOP: "stop", NO_EVIDENCE: "no evidence"}[code]
     assert failing in result.reason
     assert "Traceback" not in ended.stderr
+    assert bool(result.failure) == (part != "cannot init/b")  # a report knows by it, also where nothing was printed
 
 
 def test_the_last_words_of_a_worker_are_shown(interpreter):
