@@ -77,7 +77,10 @@ def outcome_of(timed: Timed, policy: Speed) -> Outcome:
     assert timed.low is not None
     assert timed.high is not None
     assert timed.sd is not None
-    outcome = Estimate(timed.ratio, timed.low, timed.high, timed.restarts, timed.sd).outcome(margin)
+    found = Estimate(timed.ratio, timed.low, timed.high, timed.restarts, timed.sd)
+    if timed.outcome == "no evidence" and found.outcome(timed.margin) in ("fine", "improved"):
+        return timed.outcome  # a side could not run it now and then, which no margin makes good
+    outcome = found.outcome(margin)
     # A regression counts when fresh workers show it again, and they were asked only beside the margin of the session.
     confirmed = timed.confirmation is not None and timed.confirmation[1] > 1 + margin
     return "no evidence" if outcome == "regressed" and not confirmed else outcome

@@ -83,6 +83,12 @@ def test_a_wider_margin_makes_a_regression_fine_and_a_narrower_one_makes_it_uncl
     assert verdict_of(slow, policy=policy_with(margin=0.15)).outcome is Outcome.NO_EVIDENCE
 
 
+def test_a_wider_margin_does_not_make_good_that_a_side_raised_now_and_then():
+    raised = msgspec.structs.replace(timed(), outcome="no evidence", notes=("the candidate cannot run it (1 of 7)",))
+
+    assert verdict_of(raised, policy=policy_with(margin=0.5)).outcome is Outcome.NO_EVIDENCE
+
+
 def test_what_was_fine_is_not_beside_a_narrower_margin():
     of_another_matter = ("a call allocates more: 2 bytes instead of 1",)
     near = timed(ratio=1.05, notes=of_another_matter)
