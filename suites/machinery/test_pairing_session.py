@@ -7,7 +7,7 @@ import random
 import pytest
 
 from fixtures.pairing.clock import BASELINE, CANDIDATE, CONTROL, LOST_AFTER, REPEAT, Asked, Session
-from fixtures.pairing.estimate import FIRST_LOOK, is_look
+from fixtures.pairing.estimate import FIRST_LOOK, estimate, is_look
 from fixtures.pairing.judging import guards_of, judged, workloads_of
 from fixtures.pairing.workers import Side, Unable, WorkerFailed
 
@@ -24,14 +24,20 @@ class Machine:
         ratios: workload -> how much slower the candidate is, by restart (the last one for all that follow).
         repeats: the same for the second worker of the baseline.
         sd: between restarts, by workload.
+        seconds: of one call, by workload.
+        first_start: seconds that the first start takes beyond the others.
         unable: (role, workload) pairs that raise.
+        unable_in: the restarts in which they do; all without it.
         dies: the role that dies while on this workload.
     """
 
-    def __init__(self, ratios=None, repeats=None, sd=None, unable=(), dies=None):
+    def __init__(
+        self, ratios=None, repeats=None, sd=None, seconds=None, first_start=0.0, unable=(), unable_in=None, dies=None
+    ):
         self.now = 0.0
         self.ratios, self.repeats, self.sd = ratios or {}, repeats or {}, sd or {}
-        self.unable, self.dies = set(unable), dies
+        self.seconds, self.first_start = seconds or {}, first_start
+        self.unable, self.unable_in, self.dies = set(unable), unable_in, dies
         self.random = random.Random(1)
         self.started = []
         self.cores = []
@@ -57,14 +63,15 @@ class Actor:
         self.machine.running -= 1
 
     def greet(self):
-        self.machine.now += START_SECONDS / 3
+        self.machine.now += (START_SECONDS + (0 if self.restart else self.machine.first_start)) / 3
 
     def ask(self, question, workload=None, core=None):
         if question == "pin":
             self.machine.cores.append(core)
         if question != "prepare":
             return {}
-        if (self.role, workload) in self.machine.unable:
+        when = self.machine.unable_in
+        if (self.role, workload) in self.machine.unable and (when is None or self.restart in when):
             raise Unable(self.side, "RuntimeError: no such thing")
         if self.machine.dies == (self.role, workload):
             raise WorkerFailed(self.side, "died", ("its last words",))
@@ -72,7 +79,8 @@ class Actor:
         ratios = of_role.get(workload, [1.0])
         if workload not in self.noise:
             self.noise[workload] = self.machine.random.gauss(0, self.machine.sd.get(workload, NOISE) / math.sqrt(1.5))
-        self.seconds = 0.01 * ratios[min(self.restart, len(ratios) - 1)] * math.exp(self.noise[workload])
+        ratio = ratios[min(self.restart, len(ratios) - 1)]
+        self.seconds = self.machine.seconds.get(workload, 0.01) * ratio * math.exp(self.noise[workload])
         return {}
 
     def calls_in(self, seconds):
@@ -172,7 +180,61 @@ def test_the_time_limit_is_kept_and_the_confirmation_has_its_share():
     assert "restarts would decide" in verdict(held(Machine(sd={"a": 0.2}), limit=120.0))[1]
 
 
-def test_time_for_fewer_than_five_restarts_is_no_evidence():
+def test_a_confirmation_goes_on_alone_where_there_is_no_time_for_the_rest():
+    """With `a` a restart takes twice as long: one more of those, and `b` would not be confirmed."""
+    session = held(
+        Machine(ratios={"b": [1.5]}, sd={"a": 0.2}, seconds={"a": 0.7}), names=("a", "b"), limit=FIRST_LOOK * 13.0
+    )
+
+    assert len(session.collected["a"].log_ratios) == FIRST_LOOK
+    assert session.outcome("b") == "regressed"
+
+
+RESTART_SECONDS = START_SECONDS + 3 * 0.05
+"""Of three workloads and the control, at most."""
+
+# Six restarts leave it unclear, though slower for sure; at nine it still is, and from ten on it has regressed.
+SUSPECT = [1.12, 1.36] * 4 + [1.25]
+
+
+def test_what_has_regressed_when_time_gets_short_is_confirmed_in_the_time_kept_for_it():
+    for restarts in range(2 * FIRST_LOOK, 24):
+        machine = Machine(ratios={"b": SUSPECT}, sd={"b": 0.001})
+        session = held(machine, limit=restarts * RESTART_SECONDS)
+        if session.first_outcome("b") == "regressed" and not is_look(len(session.collected["b"].log_ratios)):
+            break
+
+    assert not is_look(len(session.collected["b"].log_ratios))
+    assert len(session.confirming["b"].log_ratios) == FIRST_LOOK
+    assert session.outcome("b") == "regressed"
+
+
+def test_time_kept_for_a_confirmation_that_is_not_needed_is_for_the_others():
+    """`b` is slower for sure but not by how much; `a` is all the others."""
+    session = held(Machine(ratios={"b": [1.05, 1.24] * 9}, sd={"a": 0.2, "b": 0.001}), limit=60.0)
+    counts = {name: len(session.collected[name].log_ratios) for name in "ab"}
+
+    assert not session.confirming
+    assert counts["a"] > counts["b"] >= FIRST_LOOK
+    assert session.seconds_left < 2 * RESTART_SECONDS
+
+
+def test_a_slow_first_start_does_not_count_for_ever():
+    session = held(Machine(ratios={"b": [1.12, 1.36] * 30}, sd={"b": 0.001}, first_start=26.0))
+
+    assert session.restarts > 2 * FIRST_LOOK
+
+
+def test_workloads_are_judged_together_and_what_is_confirmed_alone():
+    session = held(Machine(ratios={"b": [1.5]}))
+    found = session.collected["b"]
+
+    assert session.estimate("b") == estimate(found.log_ratios, 3)
+    assert session.repeated("b") == estimate(found.repeat_log_ratios, 3)
+    assert session.confirmation("b") == estimate(session.confirming["b"].log_ratios, 1)
+
+
+def test_time_for_fewer_restarts_than_a_look_needs_is_no_evidence():
     session = held(Machine(), limit=3 * START_SECONDS)
     said = verdict(session)
 
@@ -222,6 +284,21 @@ def test_what_the_candidate_alone_cannot_run_is_broken():
     assert session.outcome("b") == "broken"
     assert session.outcome("a") == "fine"
     assert verdict(session) == ("stop", "b: the candidate cannot run it: RuntimeError: no such thing")
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1.5])
+def test_what_a_side_could_not_run_once_has_no_time_that_counts(ratio):
+    session = held(Machine(ratios={"b": [ratio]}, unable=[(CANDIDATE, "b")], unable_in=[1]))
+
+    assert session.outcome("b") == "no evidence"
+    assert verdict(session)[1].startswith("b: the candidate cannot run it (1 of 7 times)")
+
+
+def test_what_cannot_be_run_when_it_is_to_be_confirmed_is_said_so():
+    session = held(Machine(ratios={"b": [1.5]}, unable=[(CANDIDATE, "b")], unable_in=range(FIRST_LOOK, FIRST_LOOK + 9)))
+
+    assert session.outcome("b") == "no evidence"
+    assert verdict(session)[1] == "b: the candidate cannot run it (2 of 2 times): RuntimeError: no such thing"
 
 
 @pytest.mark.parametrize("unable", [[BASELINE], [REPEAT], [BASELINE, REPEAT, CANDIDATE]])
