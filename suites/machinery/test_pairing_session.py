@@ -94,8 +94,8 @@ class Actor:
         return 1 << 20
 
 
-def held(machine, names=("a", "b", "c"), limit=150.0, least_calls=1, **options):
-    asked = [Asked(name, required=True, least_calls=least_calls) for name in names]
+def held(machine, names=("a", "b", "c"), limit=150.0, least_calls=1, asked=None, **options):
+    asked = asked or [Asked(name, required=True, least_calls=least_calls) for name in names]
     options = {"device": "cpu", "seed": 0, "deadline": limit, "start": machine.start} | options
     session = Session(OLD, NEW, asked, clock=lambda: machine.now, **options)
     session.run()
@@ -309,6 +309,33 @@ def test_what_the_baseline_cannot_run_says_nothing_about_the_candidate(unable):
     assert verdict(session)[1].startswith("b: the baseline cannot run it (2 of 2 times)")
 
 
+@pytest.mark.parametrize("role", [BASELINE, REPEAT, CANDIDATE])
+def test_without_its_control_a_session_says_nothing(role):
+    with pytest.raises(WorkerFailed, match="cannot run guard/python: RuntimeError: no such thing"):
+        held(Machine(unable=[(role, CONTROL)]))
+
+
+def test_a_guard_that_got_faster_has_moved_as_well():
+    session = held(Machine(repeats={"c": [0.5]}))
+
+    assert verdict(session)[1].startswith("a guard moved: c, baseline beside itself, 0.5")
+
+
+def test_the_worst_regression_is_named_and_what_is_optional_decides_nothing():
+    asked = [Asked(name, required=name != "b") for name in "abc"]
+    session = held(Machine(ratios={"a": [1.5], "b": [4.0], "c": [2.0]}), asked=asked)
+
+    assert {session.outcome(name) for name in "abc"} == {"regressed"}
+    assert verdict(session)[1].startswith("c takes 2.0")
+    assert verdict(session)[1].endswith("and 1 more")
+
+
+def test_the_seconds_of_a_call_are_those_of_one():
+    (timed,) = workloads_of(held(Machine(ratios={"a": [1.5]}), names=("a",)))
+
+    assert timed.seconds == pytest.approx((0.01, 0.015), rel=0.05)
+
+
 def test_a_worker_that_dies_is_known_by_its_workload_and_ends_the_others():
     machine = Machine(dies=(CANDIDATE, "b"))
     with pytest.raises(WorkerFailed) as failure:
@@ -330,13 +357,13 @@ def test_every_role_is_first_in_turn():
             return actor
 
     held(Watched(), names=("a",), limit=3600)
-    blocks_in_cycle = 6
-    leaders = first[::blocks_in_cycle]
+    blocks_in_palindrome = 6
+    leaders = first[::blocks_in_palindrome]
 
     assert {leaders.count(role) > len(leaders) / 10 for role in (BASELINE, CANDIDATE, REPEAT)} == {True}
     assert all(
-        first[at : at + blocks_in_cycle] == first[at : at + blocks_in_cycle][::-1]
-        for at in range(0, len(first), blocks_in_cycle)
+        first[at : at + blocks_in_palindrome] == first[at : at + blocks_in_palindrome][::-1]
+        for at in range(0, len(first), blocks_in_palindrome)
     )
 
 
