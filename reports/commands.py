@@ -74,7 +74,7 @@ def gate_command(
     finally:
         _keep(verdict, before, after, references, matrix)
     # Once more, where the eye is after a long page.
-    show(unwrapped(f"verdict: {verdict.outcome}, written to {candidate_run / VERDICT}"))
+    show(unwrapped(f"verdict: {verdict.outcome}; the page to look at: {candidate_run / PAGE}"))
     return verdict.exit_code
 
 

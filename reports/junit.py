@@ -1,7 +1,8 @@
 """The verdict as JUnit XML, one case for each claim of a family about a subject: what CI viewers load.
 
-A stop is a failure, what nobody could decide is skipped, and a notice passes with its text. Reasons that are not about
-claims (speed, drift, surroundings) are cases of their own.
+A stop is a failure and what leaves the verdict undecided an error: a viewer is green where the gate ends with 0. Claims
+that neither side could tell are skipped, and a notice passes with its text. Reasons that are not about claims (speed,
+drift, surroundings) are cases of their own.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def verdict_junit(verdict: GateVerdict, changes: Sequence[ClaimChange]) -> bytes
     suite = ElementTree.Element("testsuite", name=printable(f"Kaiming Gate, {torches}"), tests=str(len(cases)))
     suite.set("failures", str(sum(case.find("failure") is not None for case in cases)))
     suite.set("skipped", str(sum(case.find("skipped") is not None for case in cases)))
-    suite.set("errors", "0")
+    suite.set("errors", str(sum(case.find("error") is not None for case in cases)))
     suite.extend(cases)
     document = ElementTree.Element("testsuites", name=f"verdict: {verdict.outcome}")
     document.append(suite)
@@ -51,8 +52,9 @@ def _of_claim(change: ClaimChange, reason: Reason | None) -> ElementTree.Element
     claim = change.claim
     family, _, subject = (claim.family, "", claim.subject.key) if claim else change.id.partition("/")
     seconds = change.candidate.seconds if change.candidate else 0.0
-    otherwise = Outcome.NO_EVIDENCE if claim and claim.verdict is Verdict.NO_EVIDENCE else Outcome.PASS
-    case = _case(family, subject or change.id, reason.outcome if reason else otherwise, _told(change))
+    case = _case(family, subject or change.id, reason.outcome if reason else Outcome.PASS, _told(change))
+    if reason is None and claim and claim.verdict is Verdict.NO_EVIDENCE:
+        ElementTree.SubElement(case, "skipped", message=printable(_told(change)))
     case.set("time", f"{seconds:.3f}")
     return case
 
@@ -84,7 +86,7 @@ def _case(family: str, name: str, outcome: Outcome, text: str) -> ElementTree.El
     if outcome is Outcome.STOP:
         ElementTree.SubElement(case, "failure", message=" ".join(lines)).text = "\n".join(lines)
     elif outcome is Outcome.NO_EVIDENCE:
-        ElementTree.SubElement(case, "skipped", message=" ".join(lines))
+        ElementTree.SubElement(case, "error", message=" ".join(lines))
     elif outcome is Outcome.NOTICE:
         ElementTree.SubElement(case, "system-out").text = "\n".join(lines)
     return case

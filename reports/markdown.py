@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from fixtures.pairing.results import Pairing, Timed
+from reports.bottom_line import bottom_line
 from reports.reasons import Outcome, Reason
 from reports.speed import interval, outcome_of, summary
 from reports.terminal import NEXT_STEPS, TOP_REASONS
@@ -54,6 +55,7 @@ def as_text(text: object) -> str:
 def _sections(verdict: GateVerdict) -> Iterator[Iterable[str]]:
     before, after = (as_text(side.torch) for side in (verdict.baseline, verdict.candidate))
     yield [f"## {SIGNS[verdict.outcome]} {verdict.outcome.upper()}: torch {before} → {after}"]
+    yield [as_text(bottom_line(verdict))]
     yield _numbered(verdict.reasons[:TOP_REASONS])
     yield [f"**Next:** {NEXT_STEPS[verdict.outcome]}"]
     if verdict.rerun:
@@ -62,7 +64,8 @@ def _sections(verdict: GateVerdict) -> Iterator[Iterable[str]]:
         said = "<summary>A waiver for the first of them, to fill in</summary>"
         yield ["<details>", said, "", *_fenced("toml", verdict.stanza.splitlines()), "", "</details>"]
     if more := verdict.reasons[TOP_REASONS:]:
-        yield [f"### {plural(len(more), 'more reason')}", "", *_bulleted(more)]
+        said = f"<summary>{plural(len(more), 'more reason')}</summary>"
+        yield ["<details>", said, "", *_bulleted(more), "", "</details>"]
     yield _claims(verdict.counts)
     yield _speed(verdict.speed, verdict)
     asked = ", ".join(f"{as_text(name)} {as_text(value)}" for name, value in verdict.plan.items())

@@ -18,6 +18,7 @@ from fixtures.judgement import FALSE_ALARM_PER_CLAIM, false_alarm_rate
 from fixtures.pairing.results import Pairing
 from fixtures.policy import Speed
 from reports import comparison
+from reports.bottom_line import bottom_line
 from reports.comparison import Change, ClaimChange, compare, grouped
 from reports.reasons import Outcome, Reason
 from reports.records import UNKNOWN_TORCH, Environment, Run
@@ -33,10 +34,10 @@ STYLES = {
 }
 
 NEXT_STEPS = {
-    Outcome.PASS: "nothing stops this upgrade.",
-    Outcome.NOTICE: "nothing stops this upgrade; read the notices.",
-    Outcome.NO_EVIDENCE: "nothing was decided; mend what is named above and run the gate again.",
-    Outcome.STOP: "do not upgrade before the reasons above are understood.",
+    Outcome.PASS: "upgrade.",
+    Outcome.NOTICE: "read the notices, and upgrade.",
+    Outcome.NO_EVIDENCE: "mend what is named above, or wait for a quieter machine, and run the gate again.",
+    Outcome.STOP: "open the page, judge each stop, and report it, waive it or stay.",
 }
 
 GATE_TITLES = {
@@ -85,9 +86,9 @@ def verdict_page(verdict: GateVerdict, references: Mapping[str, str]) -> Rendera
     """
     return Group(
         *_headline(verdict),
-        *_reasons(verdict.reasons),
-        *_mended(verdict.counts),
+        *_top_reasons(verdict.reasons),
         *_next_step(verdict),
+        *_other_reasons(verdict.reasons),
         *(_claim_table(verdict.counts) if verdict.baseline.claims and verdict.candidate.claims else ()),
         *_listed(verdict.changes, GATE_TITLES, references),
         *_undecided(verdict.changes),
@@ -161,31 +162,29 @@ def _headline(verdict: GateVerdict) -> Iterator[RenderableType]:
     )
     versions = f"  torch {before} -> {after}"
     yield text((f" {verdict.outcome.upper()} ", f"{STYLES[verdict.outcome]} reverse"), versions)
+    yield _Hanging("", text(bottom_line(verdict)))
     if verdict.plan:
         yield text((", ".join(f"{name} {value}" for name, value in verdict.plan.items()), "dim"))
 
 
-def _reasons(reasons: tuple[Reason, ...]) -> Iterator[RenderableType]:
-    """The most important reasons, and those that no list of claims below repeats."""
+def _top_reasons(reasons: tuple[Reason, ...]) -> Iterator[RenderableType]:
+    """The most important reasons."""
     if reasons:
         yield Text()
     for number, reason in enumerate(reasons[:TOP_REASONS], start=1):
         yield _reason(f"{number}. ", reason)
-    others = [reason for reason in reasons[TOP_REASONS:] if not reason.claims]
-    below = len(reasons[TOP_REASONS:]) - len(others)
-    for reason in others[:MOST_LISTED]:
-        yield _reason(" - ", reason)
-    yield from left_out(len(others) - MOST_LISTED)
-    if below:
-        yield _Hanging(" - ", text(f"{plural(below, 'more finding')} in the lists below"))
 
 
-def _mended(counts: tuple[FamilyCount, ...]) -> Iterator[RenderableType]:
-    """What the candidate does right that the baseline did wrong; no reason for the verdict, but worth its line."""
-    if mended := sum(count.mended for count in counts):
-        families = list(dict.fromkeys(count.family for count in counts if count.mended))
-        what = f"{plural(mended, 'claim')} violated in the baseline hold in the candidate ({first_few(families)})"
-        yield _Hanging(" - ", text(("mended", "bold green"), f": {what}"))
+def _other_reasons(reasons: tuple[Reason, ...]) -> Iterator[RenderableType]:
+    """Those that no list of claims below repeats."""
+    rest = reasons[TOP_REASONS:]
+    if not rest:
+        return
+    others = [reason for reason in rest if not reason.claims]
+    shown = [_reason("  - ", reason) for reason in others[:MOST_LISTED]]
+    below = len(rest) - len(others)
+    more = [item(text(f"{plural(below, 'more finding')} in the lists below"))] if below else []
+    yield from section(plural(len(rest), "more reason"), *shown, *left_out(len(others) - MOST_LISTED), *more)
 
 
 def _reason(marker: str, reason: Reason) -> RenderableType:
@@ -199,7 +198,8 @@ def _reason(marker: str, reason: Reason) -> RenderableType:
 
 def _next_step(verdict: GateVerdict) -> Iterator[RenderableType]:
     seed = verdict.plan.get("seed")
-    again = f" The same gate with --seed {seed} repeats these draws, without it takes others." if seed else ""
+    again = f" With --seed {seed} the same gate repeats these draws, not the times; without, it takes others."
+    again = again if seed and verdict.rerun else ""
     yield Text()
     yield _Hanging("", text(("Next: ", "bold"), NEXT_STEPS[verdict.outcome], again))
     if verdict.rerun:

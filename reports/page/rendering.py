@@ -17,6 +17,7 @@ import jinja2
 from markupsafe import Markup
 
 from fixtures.judgement import FALSE_ALARM_PER_CLAIM
+from reports.bottom_line import bottom_line
 from reports.comparison import Change, ClaimChange, compare
 from reports.faults import FaultOutcome, second_level
 from reports.page import figures, plots
@@ -42,13 +43,6 @@ MOST_DRIFTS = 60
 """Drifts listed; verdict.json has them all."""
 
 SYMBOLS = {Outcome.PASS: "✓", Outcome.NOTICE: "!", Outcome.NO_EVIDENCE: "?", Outcome.STOP: "✕"}
-
-MEANINGS = {
-    Outcome.PASS: "The new torch does as it should, as far as was asked.",
-    Outcome.NOTICE: "Nothing stops this upgrade, but there is something to know.",
-    Outcome.NO_EVIDENCE: "Nobody can tell yet whether this upgrade is safe.",
-    Outcome.STOP: "Do not upgrade yet: the new torch breaks, changes or slows down something that counts.",
-}
 
 
 def render_page(
@@ -79,7 +73,7 @@ def render_page(
             outcome=str(verdict.outcome),
             tone=_tone(verdict.outcome),
             symbol=SYMBOLS[verdict.outcome],
-            meaning=MEANINGS[verdict.outcome],
+            meaning=printable(bottom_line(verdict)),
             advice=_sentence(NEXT_STEPS[verdict.outcome]),
             before=_torch(verdict.baseline),
             after=_torch(verdict.candidate),

@@ -48,14 +48,14 @@ def test_a_stop_is_a_failure_with_both_sides_in_numbers():
     ]
 
 
-def test_a_notice_passes_and_no_evidence_is_skipped():
+def test_a_notice_passes_and_no_evidence_is_an_error():
     asked = plan([claim().id, claim(dtype="bfloat16").id])
     after = run(undecided(), plan=asked)
     suite, cases = cases_of(run(claim(), claim(dtype="bfloat16")), after)
 
     assert cases["weights.marginal.scale", KEY].find("system-out") is not None
-    assert cases["weights.marginal.scale", subject("bfloat16").key].find("skipped") is not None
-    assert (suite.get("failures"), suite.get("skipped")) == ("0", "2"), "the second: no claim was judged on both sides"
+    assert cases["weights.marginal.scale", subject("bfloat16").key].find("error") is not None
+    assert (suite.get("failures"), suite.get("errors")) == ("0", "2"), "the second: no claim was judged on both sides"
 
 
 def test_what_neither_side_could_tell_is_skipped_with_its_note():
@@ -72,7 +72,7 @@ def test_what_is_no_claim_is_a_case_of_its_own():
     _, cases = cases_of(run(claim()), run(claim(), torch="2.14.1+cpu"), pairing=times)
 
     assert cases["speed", "speed.regressed: init/slow"].find("failure") is not None
-    assert cases["speed", "speed.unclear: init/noisy"].find("skipped") is not None
+    assert cases["speed", "speed.unclear: init/noisy"].find("error") is not None
 
 
 @pytest.mark.parametrize("text", ["<failure/>", "]]>", "\x00\x0b\x1b[31m", "\ud800", "&amp;"])

@@ -32,10 +32,11 @@ def test_the_first_lines_say_what_was_decided_and_why():
     lines = verdict_markdown(stopped()).splitlines()
 
     assert lines[0] == "## 🛑 STOP: torch 2.13.0+cpu → 2.14.1+cpu"
-    assert lines[2].startswith("1. **stop**: new violation: weights.marginal.location of kaiming&#95;normal&#95;")
-    assert lines[3].startswith("2. **stop**: init/slow is slower: takes 6.00 &#91;5.88, 6.12&#93; times as long")
-    assert lines[5] == "**Next:** do not upgrade before the reasons above are understood."
-    assert lines[7:10] == [
+    assert lines[2] == "Do not upgrade: 1 claim got worse; 1 of 2 workloads is slower."
+    assert lines[4].startswith("1. **stop**: new violation: weights.marginal.location of kaiming&#95;normal&#95;")
+    assert lines[5].startswith("2. **stop**: init/slow is slower: takes 6.00 &#91;5.88, 6.12&#93; times as long")
+    assert lines[7] == "**Next:** open the page, judge each stop, and report it, waive it or stay."
+    assert lines[9:12] == [
         "```sh",
         "nox -s gate -- --baseline 2.13.0 --candidate 2.14.1 --tier quick --device cpu --seed 17",
         "```",
@@ -55,7 +56,7 @@ def test_what_follows_the_first_reasons_is_counted():
     claims = [claim(f"weights.family{number}.scale") for number in range(5)]
     text = verdict_markdown(gate(run(*claims), run(*(violated(one.family) for one in claims))))
 
-    assert "### 2 more reasons\n\n- **stop**" in text
+    assert "<summary>2 more reasons</summary>\n\n- **stop**" in text
     assert text.count("**stop**: ") == 5
 
 

@@ -65,7 +65,7 @@ def test_the_exit_code_and_the_verdict_on_disk_agree(folders, candidate, code, w
 
     assert (ended.returncode, ended.stderr) == (code, "")
     assert ended.stdout.startswith(f" {word.upper()} ")
-    assert ended.stdout.endswith(f"\nverdict: {word}, written to {folder / records.VERDICT}\n")
+    assert ended.stdout.endswith(f"\nverdict: {word}; the page to look at: {folder / records.PAGE}\n")
     assert (verdict["schema"], verdict["outcome"], verdict["exit_code"]) == (VERDICT_SCHEMA, word, code)
 
 

@@ -1,0 +1,62 @@
+"""The verdict in one sentence, the same in every report: whether to upgrade, and what was found, in counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from reports.comparison import Change
+from reports.reasons import Outcome
+from reports.speed import outcome_of
+from reports.verdict import GateVerdict
+from reports.wording import plural
+
+MEANINGS = {
+    Outcome.PASS: "You may upgrade",
+    Outcome.NOTICE: "You may upgrade",
+    Outcome.NO_EVIDENCE: "Not decided",
+    Outcome.STOP: "Do not upgrade",
+}
+
+
+def bottom_line(verdict: GateVerdict) -> str:
+    """One sentence that ends with a full stop."""
+    return f"{MEANINGS[verdict.outcome]}: {'; '.join([*_claims(verdict), *_drifted(verdict), _speed(verdict)])}."
+
+
+def _claims(verdict: GateVerdict) -> Iterator[str]:
+    yield from (reason.text.partition(":")[0] for reason in verdict.reasons if reason.kind == "failure")
+    if not (verdict.baseline.claims and verdict.candidate.claims):
+        return
+    became = Counter(change.change for change in verdict.changes)
+    worse = became[Change.NEW] + became[Change.WORSE]
+    both = became[Change.REGISTERED] + became[Change.UNREGISTERED]
+    told = [f"{plural(worse, 'claim') if worse else 'no claim'} got worse"]
+    if mended := became[Change.MENDED]:
+        told.append(f"{mended} got better")
+    if both:
+        told.append(f"{plural(both, 'claim')} violated on both sides")
+    yield ", ".join(told)
+
+
+def _drifted(verdict: GateVerdict) -> Iterator[str]:
+    stopping = [r for r in verdict.reasons if r.outcome is Outcome.STOP and r.kind.startswith("drift.")]
+    if subjects := {name for reason in stopping for name in reason.names}:
+        yield f"{plural(len(subjects), 'subject')} drifted"
+
+
+def _speed(verdict: GateVerdict) -> str:
+    """The required workloads; the others decide nothing."""
+    pairing, policy = verdict.speed, verdict.policy.speed
+    if pairing is None:
+        return "speed was not measured"
+    required = [timed for timed in pairing.workloads if policy.requires(timed.name, timed.required)]
+    if pairing.failure or not required:
+        return "speed could not be measured"
+    if any(guard.moved for guard in pairing.guards):
+        return "the times say nothing, for a guard moved"
+    outcomes = Counter(outcome_of(timed, policy) for timed in required)
+    slower, of = outcomes["regressed"] + outcomes["broken"], plural(len(required), "workload")
+    told = f"{slower or 'none'} of {of} {'is' if slower <= 1 else 'are'} slower"
+    unclear = outcomes["no evidence"]
+    return told + (f", {unclear} undecided" if unclear else "")
