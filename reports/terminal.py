@@ -37,7 +37,7 @@ NEXT_STEPS = {
     Outcome.PASS: "upgrade.",
     Outcome.NOTICE: "read the notices, and upgrade.",
     Outcome.NO_EVIDENCE: "mend what is named above, or wait for a quieter machine, and run the gate again.",
-    Outcome.STOP: "open the page, judge each stop, and report it, waive it or stay.",
+    Outcome.STOP: "judge each stop, then report it, waive it or stay.",
 }
 
 GATE_TITLES = {

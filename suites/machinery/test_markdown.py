@@ -35,7 +35,7 @@ def test_the_first_lines_say_what_was_decided_and_why():
     assert lines[2] == "Do not upgrade: 1 claim got worse; 1 of 2 workloads is slower."
     assert lines[4].startswith("1. **stop**: new violation: weights.marginal.location of kaiming&#95;normal&#95;")
     assert lines[5].startswith("2. **stop**: init/slow is slower: takes 6.00 &#91;5.88, 6.12&#93; times as long")
-    assert lines[7] == "**Next:** open the page, judge each stop, and report it, waive it or stay."
+    assert lines[7] == "**Next:** judge each stop, then report it, waive it or stay."
     assert lines[9:12] == [
         "```sh",
         "nox -s gate -- --baseline 2.13.0 --candidate 2.14.1 --tier quick --device cpu --seed 17",

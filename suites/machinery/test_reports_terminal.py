@@ -85,7 +85,7 @@ def test_the_first_lines_are_the_verdict_the_three_most_important_reasons_and_wh
         "3. stop: new violation: weights.marginal.scale of kaiming_normal_ in bfloat16: "
         "-0.7% of the promised std (baseline: 0.01%), p < 1e-300",
         "",
-        "Next: open the page, judge each stop, and report it, waive it or stay. "
+        "Next: judge each stop, then report it, waive it or stay. "
         "With --seed 17 the same gate repeats these draws, not the times; without, it takes others.",
     ]
     assert lines[9] == "  nox -s gate -- --baseline 2.13.0 --candidate 2.6.0 --tier quick --device cpu --seed 17"
