@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from fixtures.pairing.estimate import FAMILY, contrasts, estimate
+from fixtures.pairing.planting import asked_for
+from fixtures.policy import default_policy
 from suites.machinery.clock_calibration import RE_PAIRED_SETS, records, repaired_alarms, tables
 
 RECORDINGS = Path(__file__).with_name("recordings")
@@ -70,7 +72,7 @@ def restarts_of(part, name, workload):
 def test_what_is_known_of_real_releases_is_found(workload, outcome):
     found = estimate(restarts_of("releases", "2.6.0 -> 2.13.0", workload), 15)
 
-    assert found.outcome(0.10) == outcome
+    assert found.outcome(default_policy().speed.margin_of(workload)) == outcome
 
 
 def test_recorded_restarts_of_the_same_torch_stop_nothing_however_they_are_paired():
@@ -81,13 +83,26 @@ def test_recorded_restarts_of_the_same_torch_stop_nothing_however_they_are_paire
 
 
 def test_planted_slow_downs_are_covered():
-    for run in records(SESSIONS, "planted"):
-        (found,) = run["workloads"]
-        assert found["low"] < float(run["name"].rpartition(" x ")[2]) < found["high"]
+    planted = [workload for run in records(SESSIONS, "planted") for workload in run["workloads"]]
+
+    assert len(planted) >= 4
+    for workload in planted:
+        _, factor = asked_for(workload["name"])
+        found = estimate(workload["log_ratios"], 1)
+        assert found.low < factor < found.high
+        assert not found.low < factor**2 < found.high, "an interval that would cover anything"
 
 
 def test_every_table_can_be_printed():
     assert len(list(tables(SESSIONS))) >= 4
+
+
+def test_the_table_of_planted_slow_downs_counts_by_workload_and_factor():
+    (table,) = (table for table in tables(SESSIONS) if table.title == "Planted slow-downs")
+    columns = {column.header: list(column.cells) for column in table.columns}
+
+    assert columns["truth"] == ["1.05", "1.1", "1.2", "1.5"]
+    assert columns["covered"] == ["1 of 1"] * 4
 
 
 def test_a_file_that_was_cut_off_goes_on(tmp_path):
