@@ -62,13 +62,6 @@ PLANTED_IN = (
 """Calls of 1 to 4 ms; with SHARES they make as many workloads as a gate requires."""
 
 
-def planted_calls(share: float) -> int:
-    """In a slice: the share is a whole number of them, and the first, which finds the caches as another worker left
-    them, no more than a tenth. Of 2 calls it is a half, and 3 calls took 1.48 times as long.
-    """
-    return max(10, round(1 / share))
-
-
 RELEASES = (("2.6.0", "2.13.0"), ("2.13.0", "2.14.1"))
 SAME = "2.13.0"
 
@@ -194,7 +187,7 @@ def _same(options: Options) -> Iterator[Run]:
 
 def _planted(options: Options) -> Iterator[Run]:
     asked = [
-        Asked(slowed(name, 1 + share), required=True, least_calls=planted_calls(share))
+        Asked(slowed(name, 1 + share), required=True, multiple_of=round(1 / share))
         for name in PLANTED_IN
         for share in SHARES
     ]

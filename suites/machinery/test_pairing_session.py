@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from fixtures.pairing.clock import BASELINE, CANDIDATE, CONTROL, LOST_AFTER, REPEAT, Asked, Session
+from fixtures.pairing.clock import BASELINE, CANDIDATE, CONTROL, LOST_AFTER, REPEAT, SLICES, Asked, Session
 from fixtures.pairing.estimate import FIRST_LOOK, estimate, is_look
 from fixtures.pairing.judging import guards_of, judged, workloads_of
 from fixtures.pairing.workers import Side, Unable, WorkerFailed
@@ -94,8 +94,8 @@ class Actor:
         return 1 << 20
 
 
-def held(machine, names=("a", "b", "c"), limit=150.0, least_calls=1, asked=None, **options):
-    asked = asked or [Asked(name, required=True, least_calls=least_calls) for name in names]
+def held(machine, names=("a", "b", "c"), limit=150.0, multiple_of=1, asked=None, **options):
+    asked = asked or [Asked(name, required=True, multiple_of=multiple_of) for name in names]
     options = {"device": "cpu", "seed": 0, "deadline": limit, "start": machine.start} | options
     session = Session(OLD, NEW, asked, clock=lambda: machine.now, **options)
     session.run()
@@ -367,16 +367,18 @@ def test_every_role_is_first_in_turn():
     )
 
 
-def test_calls_in_a_slice_can_be_asked_for():
+@pytest.mark.parametrize(("in_block", "multiple", "calls"), [(1, 20, 20), (28, 1, 7), (28, 2, 8), (28, 5, 5)])
+def test_calls_in_a_slice_are_a_multiple_of_what_is_asked_for(in_block, multiple, calls):
     asked = []
 
     class Watched(Machine):
         def start(self, side, device, groups):
             actor = super().start(side, device, groups)
             block = actor.block
+            actor.calls_in = lambda seconds: in_block
             actor.block = lambda calls, slices: asked.append(calls) or block(calls, slices)
             return actor
 
-    held(Watched(), names=("a",), limit=3600, least_calls=20)
+    held(Watched(), names=("a",), limit=3600, multiple_of=multiple)
 
-    assert set(asked) == {20, 1}  # of the workload, and of the control
+    assert set(asked) == {calls, max(1, round(in_block / SLICES))}  # of the workload, and of the control
