@@ -367,6 +367,21 @@ def test_every_role_is_first_in_turn():
     )
 
 
+def test_all_workers_have_made_as_many_calls_when_the_timing_begins():
+    made = []
+
+    class Watched(Machine):
+        def start(self, side, device, groups):
+            actor = super().start(side, device, groups)
+            calls_in = actor.calls_in
+            actor.calls_in = lambda seconds: made.append(actor.role) or calls_in(seconds)
+            return actor
+
+    held(Watched(), names=("a",))
+
+    assert made.count(BASELINE) == made.count(CANDIDATE) == made.count(REPEAT) > 0
+
+
 @pytest.mark.parametrize(("in_block", "multiple", "calls"), [(1, 20, 20), (28, 1, 7), (28, 2, 8), (28, 5, 5)])
 def test_calls_in_a_slice_are_a_multiple_of_what_is_asked_for(in_block, multiple, calls):
     asked = []
