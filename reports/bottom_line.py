@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from reports.comparison import Change
+from reports.comparison import Change, newly_violated
 from reports.reasons import Outcome
 from reports.speed import outcome_of
 from reports.verdict import GateVerdict
@@ -29,7 +29,7 @@ def _claims(verdict: GateVerdict) -> Iterator[str]:
     if not (verdict.baseline.claims and verdict.candidate.claims):
         return
     became = Counter(change.change for change in verdict.changes)
-    worse = became[Change.NEW] + became[Change.WORSE]
+    worse = newly_violated(verdict.changes)
     both = became[Change.REGISTERED] + became[Change.UNREGISTERED]
     told = [f"{plural(worse, 'claim') if worse else 'no claim'} got worse"]
     if mended := became[Change.MENDED]:

@@ -263,5 +263,10 @@ def by_defect(changes: Iterable[ClaimChange]) -> dict[str, list[ClaimChange]]:
     return defects
 
 
+def newly_violated(changes: Iterable[ClaimChange]) -> int:
+    """Claims that are violated in the candidate alone, or clearly worse there."""
+    return sum(change.change in (Change.NEW, Change.WORSE) for change in changes)
+
+
 def _importance(change: ClaimChange) -> tuple[float, float]:
     return plainness(change.violation) if change.violation else (1.0, 0.0)

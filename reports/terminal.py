@@ -199,9 +199,8 @@ def _reason(marker: str, reason: Reason) -> RenderableType:
 def _next_step(verdict: GateVerdict) -> Iterator[RenderableType]:
     seed = verdict.plan.get("seed")
     again = f" With --seed {seed} the same gate repeats these draws, not the times; without, it takes others."
-    again = again if seed and verdict.rerun else ""
     yield Text()
-    yield _Hanging("", text(("Next: ", "bold"), NEXT_STEPS[verdict.outcome], again))
+    yield _Hanging("", text(("Next: ", "bold"), NEXT_STEPS[verdict.outcome], again if seed and verdict.rerun else ""))
     if verdict.rerun:
         yield unwrapped(f"  {verdict.rerun}")
     if verdict.stanza:

@@ -320,11 +320,6 @@ def _forest(found: Forest, label: str, title: str, drawings: Drawings, *, ratio:
         yield drawings.draw(figure, title, f"{len(rows)} rows, {wrong} of them marked as wrong")
 
 
-def newly_violated(changes: Sequence[ClaimChange]) -> int:
-    """Claims that are violated in the candidate alone, or clearly worse there."""
-    return sum(change.change in (Change.NEW, Change.WORSE) for change in changes)
-
-
 def violated_on_both(changes: Sequence[ClaimChange]) -> int:
     """Claims that both sides violate."""
     sides = ((change.baseline, change.candidate) for change in changes)

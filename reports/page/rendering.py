@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from fixtures.judgement import FALSE_ALARM_PER_CLAIM
 from reports.bottom_line import bottom_line
-from reports.comparison import Change, ClaimChange, compare
+from reports.comparison import Change, ClaimChange, compare, newly_violated
 from reports.faults import FaultOutcome, second_level
 from reports.page import figures, plots
 from reports.page.claims import ClaimList, claim_list, safe_json
@@ -86,7 +86,7 @@ def render_page(
             total=reduce(add, verdict.counts, NONE_ASKED),
             families=by_family(verdict.counts),
             changed={
-                "new": figures.newly_violated(changes),
+                "new": newly_violated(changes),
                 "both": figures.violated_on_both(changes),
                 "lost": any(change.change is Change.LOST for change in changes),
             },
