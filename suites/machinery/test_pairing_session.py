@@ -14,6 +14,12 @@ from fixtures.pairing.workers import Side, Unable, WorkerFailed
 START_SECONDS = 4.0
 NOISE = 0.005
 
+UNCLEAR = [0.8, 1.25] * 50
+"""Whatever the noise: six restarts leave it unclear by 60 %, and the thirty that two minutes have by 25 %."""
+
+UNCLEAR_AT_FIRST = [0.92, 1.08] * 50
+"""By 20 % after six restarts, by 6 % after 32."""
+
 OLD, NEW = Side(BASELINE, ("old",), {}), Side(CANDIDATE, ("new",), {})
 
 
@@ -28,25 +34,30 @@ class Machine:
         first_start: seconds that the first start takes beyond the others.
         unable: (role, workload) pairs that raise.
         unable_in: the restarts in which they do; all without it.
-        dies: the role that dies while on this workload.
+        dies: (role, workload) pairs that end the worker.
     """
 
     def __init__(
-        self, ratios=None, repeats=None, sd=None, seconds=None, first_start=0.0, unable=(), unable_in=None, dies=None
+        self, ratios=None, repeats=None, sd=None, seconds=None, first_start=0.0, unable=(), unable_in=None, dies=()
     ):
         self.now = 0.0
         self.ratios, self.repeats, self.sd = ratios or {}, repeats or {}, sd or {}
         self.seconds, self.first_start = seconds or {}, first_start
-        self.unable, self.unable_in, self.dies = set(unable), unable_in, dies
+        self.unable, self.unable_in, self.dies = set(unable), unable_in, set(dies)
         self.random = random.Random(1)
         self.started = []
+        self.greeted = []
         self.cores = []
         self.running = 0
 
     def start(self, side, _device, _groups):
-        role = side.name if side is NEW else (BASELINE, REPEAT)[sum(one is OLD for one in self.started) % 2]
         self.started.append(side)
-        return Actor(self, side, role, (len(self.started) - 1) // 3)
+        return Actor(self, side, (len(self.started) - 1) // 3)
+
+    def role_of(self, side):
+        """A session greets the baseline's first worker before its second, whichever started first."""
+        self.greeted.append(side)
+        return side.name if side is NEW else (REPEAT, BASELINE)[sum(one is OLD for one in self.greeted) % 2]
 
 
 class Watched(Machine):
@@ -63,8 +74,8 @@ class Watched(Machine):
 
 
 class Actor:
-    def __init__(self, machine, side, role, restart):
-        self.machine, self.side, self.role, self.restart = machine, side, role, restart
+    def __init__(self, machine, side, restart):
+        self.machine, self.side, self.restart = machine, side, restart
         self.facts = {"torch": "9.9.9", "python": "3.99.0"}
         self.noise = {}
 
@@ -76,6 +87,7 @@ class Actor:
         self.machine.running -= 1
 
     def greet(self):
+        self.role = self.machine.role_of(self.side)
         self.machine.now += (START_SECONDS + (0 if self.restart else self.machine.first_start)) / 3
 
     def ask(self, question, workload=None, core=None):
@@ -86,7 +98,7 @@ class Actor:
         when = self.machine.unable_in
         if (self.role, workload) in self.machine.unable and (when is None or self.restart in when):
             raise Unable(self.side, "RuntimeError: no such thing")
-        if self.machine.dies == (self.role, workload):
+        if (self.role, workload) in self.machine.dies:
             raise WorkerFailed(self.side, "died", ("its last words",))
         of_role = {CANDIDATE: self.machine.ratios, REPEAT: self.machine.repeats}.get(self.role, {})
         ratios = of_role.get(workload, [1.0])
@@ -129,7 +141,7 @@ def test_what_is_clear_at_the_first_look_needs_no_second():
 
 
 def test_the_workers_of_a_restart_share_a_core_and_restarts_take_turns():
-    machine = Machine(sd={"b": 0.08})
+    machine = Machine(ratios={"b": UNCLEAR_AT_FIRST})
     session = held(machine, limit=3600)
     cores = [set(machine.cores[at : at + 3]) for at in range(0, len(machine.cores), 3)]
 
@@ -140,7 +152,7 @@ def test_the_workers_of_a_restart_share_a_core_and_restarts_take_turns():
 
 
 def test_only_what_is_unclear_gets_more_restarts():
-    session = held(Machine(sd={"b": 0.08}), limit=3600)
+    session = held(Machine(ratios={"b": UNCLEAR_AT_FIRST}), limit=3600)
     counts = {name: len(session.collected[name].log_ratios) for name in "abc"}
 
     assert counts["a"] == counts["c"] == FIRST_LOOK
@@ -184,19 +196,19 @@ def test_an_improvement_passes():
 
 
 def test_the_time_limit_is_kept_and_the_confirmation_has_its_share():
-    machine = Machine(ratios={"b": [1.5]}, sd={"a": 0.2})
+    machine = Machine(ratios={"a": UNCLEAR, "b": [1.5]})
     session = held(machine, limit=120.0)
 
     assert machine.now <= 120.0
     assert session.outcome("b") == "regressed"
     assert session.outcome("a") == "no evidence"
-    assert "restarts would decide" in verdict(held(Machine(sd={"a": 0.2}), limit=120.0))[1]
+    assert "restarts would decide" in verdict(held(Machine(ratios={"a": UNCLEAR}), limit=120.0))[1]
 
 
 def test_a_confirmation_goes_on_alone_where_there_is_no_time_for_the_rest():
     """With `a` a restart takes twice as long: one more of those, and `b` would not be confirmed."""
     session = held(
-        Machine(ratios={"b": [1.5]}, sd={"a": 0.2}, seconds={"a": 0.7}), names=("a", "b"), limit=FIRST_LOOK * 13.0
+        Machine(ratios={"a": UNCLEAR, "b": [1.5]}, seconds={"a": 0.7}), names=("a", "b"), limit=FIRST_LOOK * 13.0
     )
 
     assert len(session.collected["a"].log_ratios) == FIRST_LOOK
@@ -224,7 +236,7 @@ def test_what_has_regressed_when_time_gets_short_is_confirmed_in_the_time_kept_f
 
 def test_time_kept_for_a_confirmation_that_is_not_needed_is_for_the_others():
     """`b` is slower for sure but not by how much; `a` is all the others."""
-    session = held(Machine(ratios={"b": [1.05, 1.24] * 9}, sd={"a": 0.2, "b": 0.001}), limit=60.0)
+    session = held(Machine(ratios={"a": UNCLEAR, "b": [1.05, 1.24] * 9}, sd={"b": 0.001}), limit=60.0)
     counts = {name: len(session.collected[name].log_ratios) for name in "ab"}
 
     assert not session.confirming
@@ -350,7 +362,7 @@ def test_the_seconds_of_a_call_are_those_of_one():
 
 
 def test_a_worker_that_dies_is_known_by_its_workload_and_ends_the_others():
-    machine = Machine(dies=(CANDIDATE, "b"))
+    machine = Machine(dies=[(CANDIDATE, "b")])
     with pytest.raises(WorkerFailed) as failure:
         held(machine)
 
@@ -358,7 +370,38 @@ def test_a_worker_that_dies_is_known_by_its_workload_and_ends_the_others():
     assert (failure.value.side, failure.value.workload) == (NEW, "b")
 
 
-def test_every_role_is_first_in_turn():
+def test_what_kills_the_baseline_too_is_not_blamed_on_the_candidate():
+    """Whoever is asked first."""
+    for seed in range(10):
+        with pytest.raises(WorkerFailed) as failure:
+            held(Machine(dies=[(role, "b") for role in (BASELINE, CANDIDATE, REPEAT)]), seed=seed)
+        assert failure.value.side is OLD
+
+
+@pytest.mark.parametrize("asked", ["prepare", "calls_in"])
+def test_every_role_is_asked_first_in_turn(asked):
+    """What the first one finds in memory and caches, the others do not."""
+    roles = []
+
+    def watch(actor):
+        ask, calls_in = actor.ask, actor.calls_in
+
+        def asking(question, workload=None, core=None):
+            roles.extend([actor.role] if question == asked else [])
+            return ask(question, workload, core)
+
+        def calibrating(seconds):
+            roles.extend([actor.role] if asked == "calls_in" else [])
+            return calls_in(seconds)
+
+        actor.ask, actor.calls_in = asking, calibrating
+
+    held(Watched(watch), names=("a",), limit=3600)
+
+    assert {*roles[::3]} == {*roles[1::3]} == {*roles[2::3]} == {BASELINE, CANDIDATE, REPEAT}
+
+
+def test_every_role_is_timed_first_in_turn():
     """Whoever goes first finds the caches coldest."""
     first = []
 
