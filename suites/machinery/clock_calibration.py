@@ -192,8 +192,7 @@ def _planted(options: Options) -> Iterator[Run]:
         for share in SHARES
     ]
     candidate = _side("candidate", options, SAME, {PLANTED: "1"})
-    # Most of these are to be confirmed, where a gate has one such workload or none.
-    yield SAME, lambda: session(_side("baseline", options, SAME), candidate, asked, 1.5 * options.limit)
+    yield SAME, lambda: session(_side("baseline", options, SAME), candidate, asked, options.limit)
 
 
 def _releases(options: Options) -> Iterator[Run]:
