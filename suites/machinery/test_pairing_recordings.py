@@ -98,7 +98,7 @@ def test_what_is_known_of_real_releases_is_found(workload, outcome):
 
 
 def test_recorded_restarts_of_the_same_torch_stop_nothing_however_they_are_paired():
-    alarms, sets = repaired_alarms(records(SESSIONS, "same"))
+    alarms, sets = repaired_alarms(SAME)
 
     assert sets == RE_PAIRED_SETS
     assert alarms < FAMILY * sets / 100
