@@ -145,6 +145,7 @@ def test_the_table_of_planted_slow_downs_counts_by_workload_and_factor():
 
     assert columns["truth"] == ["1.05", "1.1", "1.2", "1.5", "2"] * 3
     assert columns["runs"] == [str(len(PLANTED))] * 15
+    assert columns["covered"] == [f"{len(PLANTED)} of {len(PLANTED)}"] * 15
 
 
 def test_a_file_that_was_cut_off_goes_on(tmp_path):

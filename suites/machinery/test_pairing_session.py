@@ -358,6 +358,7 @@ def test_the_worst_regression_is_named_and_what_is_optional_decides_nothing():
 def test_the_seconds_of_a_call_are_those_of_one():
     (timed,) = workloads_of(held(Machine(ratios={"a": [1.5]}), names=("a",)))
 
+    # A worker's time is off by less than NOISE (sd), the median of a session's by less still: ten of them is never.
     assert timed.seconds == pytest.approx((0.01, 0.015), rel=10 * NOISE)
 
 
