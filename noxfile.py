@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
 
 from fixtures.environments.failures import Unusable  # noqa: E402
-from fixtures.environments.holding import Environment  # noqa: E402
+from fixtures.environments.holding import Environment, Environments  # noqa: E402
 from fixtures.environments.sides import Framework, SideError, parse_candidate, pinned  # noqa: E402
 from fixtures.gate import course  # noqa: E402 - found only after the line above
 from fixtures.gate.launching import new_run_folder, run_suite  # noqa: E402
@@ -34,6 +34,12 @@ PROJECT = ENVIRONMENTS.project
 SCHEMA_OF_WORKFLOWS = ("--builtin-schema", "vendor.github-workflows")
 AUDIT_OF_WORKFLOWS = ("--offline", "--quiet")
 """Both ask no network: schema and audits come with the tools."""
+
+SHARED_OUT = ("-n", "auto", "--dist", "worksteal")
+"""Workers begin with neighbouring tests, which share what their module draws once."""
+
+FAST = "not (subprocess or pip or browser or large_draws)"
+"""Tests without any of the marks of what makes a test slow (pyproject.toml)."""
 
 nox.options.sessions = ["lint", "types", "tests"]
 
@@ -48,7 +54,32 @@ def gate(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the project's own tests: that the instrument sees what it must and nothing else."""
     with _held(session, "machinery", pinned(PROJECT.baseline)) as environment:
+        _run(session, environment, "pytest", "suites/machinery", *SHARED_OUT, *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def minimums(session: nox.Session) -> None:
+    """Run the project's own tests with the oldest version of everything but torch that pyproject.toml allows."""
+    oldest = Environments(ENVIRONMENTS.store, PROJECT.at_minimums())
+    with _held(session, "machinery", pinned(PROJECT.baseline), oldest) as environment:
         _run(session, environment, "pytest", "suites/machinery", "-n", "auto", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def check(session: nox.Session) -> None:
+    """Run what a contributor runs before each push: lint, types and the tests that are not marked slow."""
+    lint(session)
+    types(session)
+    with _held(session, "machinery", pinned(PROJECT.baseline)) as environment:
+        _run(session, environment, "pytest", "suites/machinery", *SHARED_OUT, "-m", FAST, *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def fuzz(session: nox.Session) -> None:
+    """Search anew for what the tests' examples leave out, and for longer; what is found belongs into an @example."""
+    with _held(session, "machinery", pinned(PROJECT.baseline)) as environment:
+        searching = ("-m", "hypothesis", "--hypothesis-profile", "fuzz", "--hypothesis-show-statistics")
+        _run(session, environment, "pytest", "suites/machinery", *SHARED_OUT, *searching, *session.posargs)
 
 
 @nox.session(venv_backend="none")
@@ -128,9 +159,11 @@ def types(session: nox.Session) -> None:
 
 
 @contextlib.contextmanager
-def _held(session: nox.Session, group: str, framework: Framework | None = None) -> Iterator[Environment]:
+def _held(
+    session: nox.Session, group: str, framework: Framework | None = None, environments: Environments = ENVIRONMENTS
+) -> Iterator[Environment]:
     try:
-        with ENVIRONMENTS.hold(group, framework) as environment:
+        with environments.hold(group, framework) as environment:
             yield environment
     except Unusable as error:
         session.error(str(error))

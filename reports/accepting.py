@@ -28,6 +28,7 @@ from reports.records import (
     RecordError,
     Run,
     claim_line,
+    seal_run,
     write_digests,
     write_record,
 )
@@ -115,6 +116,7 @@ def _write(run: Run, folder: Path) -> None:
         large[SKETCHES] = archive.getvalue()
     for name, content in large.items():
         write_atomically(packed(folder / name), pack(content))
+    seal_run(folder)
 
 
 def _put(temporary: Path, folder: Path) -> None:

@@ -16,6 +16,7 @@ from fixtures.policy import DEFAULT_POLICY, PolicyError, read_policy
 from fixtures.writing import write_atomically
 from reports.comparison import Incomparable, compare
 from reports.console import CommandError, carry_out, show
+from reports.false_alarms import PromiseBroken
 from reports.faults import FaultOutcome, read_faults
 from reports.junit import verdict_junit
 from reports.keeping_commands import accept_command, merge_command
@@ -100,7 +101,7 @@ app.command("merge")(merge_command)
 
 def run(arguments: Sequence[str]) -> int:
     """Carry out a command line; returns the exit code. What goes wrong is said in one line on stderr."""
-    mistakes = (RecordError, Incomparable, KnownError, PolicyError, PairingError, CommandError)
+    mistakes = (RecordError, Incomparable, PromiseBroken, KnownError, PolicyError, PairingError, CommandError)
     return carry_out(app, arguments, prog_name="python -m reports", accepted=ACCEPTED, mistakes=mistakes)
 
 

@@ -6,13 +6,15 @@ No opinion on what that means for the upgrade (see verdict.py).
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import msgspec
 
-from fixtures.claims import Claim, Effect, Verdict
+from fixtures.claims import Claim, Effect, Unit, Verdict
+from fixtures.judgement import DEVIATES
 from reports.records import Run
 from reports.wording import first_few, plural
 
@@ -201,43 +203,96 @@ def _missed_by_chance(violated: Claim, other: Claim, defects_of_other: set[_Defe
 
 
 def _same_unit(*sizes: Effect) -> bool:
-    """Whether sizes may be weighed against each other; some claims measure in one unit and detect in another."""
+    """Whether sizes may be weighed against each other: of two looks that one claim takes, either may have decided."""
     return len({size.unit for size in sizes}) == 1
 
 
 def _both_violated(before: Claim, after: Claim) -> Change:
-    if _clearly_worse(before, after):
+    if before.counterexample is not None and after.counterexample is not None:
+        if not _same_counterexample(before, after):
+            return Change.NEW
+        if _much_larger(before, after):
+            return Change.WORSE
+    elif _clearly_worse(before, after):
         return Change.WORSE
     return Change.REGISTERED if before.known and after.known else Change.UNREGISTERED
+
+
+_NUMBER = re.compile(r"[-+]?(?<![A-Za-z_])\d[\d_,.]*(?:[eE][-+]?\d+)?(?:\s*x\s*\d+)*")
+
+
+def _same_counterexample(before: Claim, after: Claim) -> bool:
+    """Whether one defect refutes an exact claim on both sides.
+
+    A registered defect pins its counterexample (fixtures/known.py), so that claims of one entry have the same. Others
+    are compared by their words: where and by how much, which are numbers, may hang on what was drawn, and what is wrong
+    with what does not. "gelu(inf) is nan, not inf" and "gelu(inf) is -7, not inf" differ.
+    """
+    if before.known and before.known == after.known:
+        return True
+    ours, theirs = (_NUMBER.sub("#", claim.counterexample or "") for claim in (before, after))
+    return ours == theirs
+
+
+LARGER = 8.0
+"""Growth of an exact claim's error beyond which less precise numbers are at work: float16 and bfloat16, the two nearest
+formats, are three bits apart. By thread count and instruction set the errors of one torch differ by a factor of 2.3 at
+most (in units of the rounding bound)."""
+
+
+def _much_larger(before: Claim, after: Claim) -> bool:
+    if not (before.effect and after.effect and _same_unit(before.effect, after.effect)):
+        return False
+    return after.effect.unit is Unit.ALLOWED_ERROR and after.effect.value > LARGER * before.effect.value
 
 
 def _clearly_worse(before: Claim, after: Claim) -> bool:
     """Whether the effect grew by more than the noise of two measurements of one and the same effect.
 
-    `detectable` is 8.64 standard errors of a healthy claim, but what is counted is noisier the more there is of it: the
-    standard error of a count grows with its root. So is a mean or a scale to which few far-off weights contribute.
-    se(effect) = detectable / 8.64 * sqrt(1 + 4 * effect / detectable) bounds them all (from 5 expected counts on), and
-    growth is called clear beyond 8.64 standard errors of the difference. With the sum of what both sides detect in its
-    place, two measurements of the same 0.4 % of zeros among 1.6 million weights would stop in 37 of 100 gates.
+    Growth is clear beyond DEVIATES = 8.64 standard errors of the difference, which two measurements of the same effect
+    reach with chance 3e-18; growth by twice as much is missed as seldom. Both runs have one seed, so that in a
+    healthy gate there is no noise at all: the bound holds also where streams changed. A deviation to the other side is
+    another defect, and worse if it is no smaller. What has no size any more (NaN, infinity, a counterexample) is worse
+    than what has one.
     """
-    if not (before.effect and before.detectable and after.effect and after.detectable):
-        return False
-    if not _same_unit(before.effect, before.detectable, after.effect, after.detectable):
-        return False
-    sizes = [
-        (abs(before.effect.value), before.detectable.value),
-        (abs(after.effect.value), after.detectable.value),
-    ]
-    noise = math.sqrt(sum(detectable * (detectable + 4 * effect) for effect, detectable in sizes))
-    return sizes[1][0] - sizes[0][0] > noise
+    if before.effect is None or after.effect is None:
+        return before.effect is not None
+    if not _same_unit(before.effect, after.effect):
+        # One claim may take two looks: then what each measures is weighed by what it can see, which is DEVIATES or so.
+        return _times_detectable(after) - _times_detectable(before) > math.sqrt(2)  # never where one is not known
+    noise = math.hypot(*(_standard_error(claim) for claim in (before, after)))
+    if before.effect.value * after.effect.value < 0:
+        return after.effect.value**2 >= before.effect.value**2 and _distance(before, after) > DEVIATES * noise
+    return abs(after.effect.value) - abs(before.effect.value) > DEVIATES * noise
+
+
+def _distance(before: Claim, after: Claim) -> float:
+    assert before.effect is not None
+    assert after.effect is not None
+    return abs(after.effect.value - before.effect.value)
+
+
+def _standard_error(claim: Claim) -> float:
+    """Of a claim's effect; of one that states none, a detectable effect's share: it is DEVIATES of them or more."""
+    assert claim.effect is not None
+    if claim.effect.standard_error is not None:
+        return claim.effect.standard_error
+    if claim.detectable and _same_unit(claim.effect, claim.detectable):
+        return claim.detectable.value / DEVIATES
+    return math.inf
+
+
+def _times_detectable(claim: Claim) -> float:
+    """A claim's effect over what it detects; NaN if it does not state both in one unit."""
+    if claim.effect and claim.detectable and claim.detectable.value and _same_unit(claim.effect, claim.detectable):
+        return abs(claim.effect.value) / claim.detectable.value
+    return math.nan
 
 
 def plainness(claim: Claim) -> tuple[float, float]:
     """Sorts violations, the plainest first: counterexamples, then by p-value, then by effect over detectable effect."""
-    times_detectable = 0.0
-    if claim.effect and claim.detectable and claim.detectable.value and _same_unit(claim.effect, claim.detectable):
-        times_detectable = abs(claim.effect.value) / claim.detectable.value
-    return (-1.0 if claim.p is None else claim.p, -times_detectable)
+    times = _times_detectable(claim)
+    return (-1.0 if claim.p is None else claim.p, 0.0 if math.isnan(times) else -times)
 
 
 def grouped(changes: Iterable[ClaimChange], *kinds: Change) -> list[Group]:

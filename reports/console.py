@@ -12,7 +12,7 @@ from pathlib import Path
 import typer
 from rich.console import Console, Group, RenderableType
 
-from reports.wording import printable
+from fixtures.safe_text import printable
 
 ACCEPTED_CODES = (0, 1, 2)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from fixtures.safe_text import Ambiguous, cleaned
 from fixtures.writing import write_atomically
 from reports.records import RecordError
 
@@ -65,8 +66,8 @@ def read_faults(path: Path) -> tuple[FaultOutcome, ...]:
         RecordError: missing, unreadable, or not a fault matrix.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=tuple[FaultOutcome, ...])
+        return msgspec.convert(cleaned(msgspec.json.decode(path.read_bytes())), tuple[FaultOutcome, ...])
     except OSError as error:
         raise RecordError(f"{path}: cannot be read ({error.strerror})") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Ambiguous) as error:
         raise RecordError(f"{path}: not a fault matrix of Kaiming Gate ({error})") from None

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Sequence
 from xml.etree import ElementTree
 
 from fixtures.claims import Claim, Verdict
+from fixtures.safe_text import printable
 from reports.comparison import ClaimChange
 from reports.reasons import Outcome, Reason
 from reports.verdict import GateVerdict
-from reports.wording import measured, p_value, printable
+from reports.wording import measured, p_value
 
 
 def verdict_junit(verdict: GateVerdict, changes: Sequence[ClaimChange]) -> bytes:

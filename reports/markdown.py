@@ -11,12 +11,14 @@ import re
 from collections.abc import Iterable, Iterator
 
 from fixtures.pairing.results import Pairing, Timed
+from fixtures.safe_text import printable
 from reports.bottom_line import bottom_line
+from reports.false_alarms import in_words
 from reports.reasons import Outcome, Reason
 from reports.speed import interval, outcome_of, summary
 from reports.terminal import NEXT_STEPS, TOP_REASONS
 from reports.verdict import FamilyCount, GateVerdict, by_family
-from reports.wording import plural, printable
+from reports.wording import plural
 
 MOST_CHARACTERS = 65_000
 """A comment's limit, less what a bot may put around it."""
@@ -69,8 +71,8 @@ def _sections(verdict: GateVerdict) -> Iterator[Iterable[str]]:
     yield _claims(verdict.counts)
     yield _speed(verdict.speed, verdict)
     asked = ", ".join(f"{as_text(name)} {as_text(value)}" for name, value in verdict.plan.items())
-    chance = f"{verdict.false_alarm_rate:.1e}"
-    yield [f"<sub>{asked}. Two healthy runs of this size show a violation with chance {chance} at most.</sub>"]
+    said, left = map(as_text, in_words(verdict.false_alarms))
+    yield [f"<sub>{asked}. False alarm: {said}; {left}.</sub>"]
 
 
 def _fenced(language: str, lines: Iterable[str]) -> list[str]:

@@ -17,7 +17,6 @@ import msgspec
 import numpy.typing as npt
 
 from fixtures.claims import Claim, Verdict
-from fixtures.judgement import false_alarm_rate
 from fixtures.weights.sketch import SALT, SALTED
 from reports.records import (
     ENVIRONMENT,
@@ -27,6 +26,7 @@ from reports.records import (
     Environment,
     Plan,
     Run,
+    seal_run,
     write_claims,
     write_digests,
     write_record,
@@ -60,11 +60,11 @@ def merge(runs: Sequence[Run], folder: Path) -> Run:
     _refuse_contradictions(runs)
     claims = _joined_claims(runs)
     plan = _joined_plan(runs)
-    promised = false_alarm_rate(len(plan.claims))
+    promised = plan.false_alarms
     if promised > plan.false_alarm_rate:
         raise Unmergeable(
-            f"{plural(len(plan.claims), 'claim')} raise a false alarm with chance {promised:.1e}, more than the "
-            f"{plan.false_alarm_rate:g} that each run promised"
+            f"{plural(len(plan.claims), 'claim')} and {plural(plan.comparisons, 'comparison')} raise a false alarm "
+            f"with chance {promised:.1e}, more than the {plan.false_alarm_rate:g} that each run promised"
         )
     return Run(
         folder=folder,
@@ -97,6 +97,7 @@ def write_run(run: Run) -> None:
         if run.interface is not None:
             write_record(temporary / INTERFACE, run.interface)
         write_claims(temporary, run.claims.values())
+        seal_run(temporary)
         # An empty folder gives way to a renamed one; whatever else has the name does not.
         temporary.rename(run.folder)
     finally:

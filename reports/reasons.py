@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from collections.abc import Sequence
+from enum import IntEnum, StrEnum
 
 import msgspec
 
@@ -24,6 +25,43 @@ class Outcome(StrEnum):
     def weight(self) -> int:
         """Larger wins where several parts have an opinion."""
         return list(Outcome).index(self)
+
+
+class Area(IntEnum):
+    """What a reason is about, in the order in which a reader wants it among reasons of equal weight.
+
+    First that a side could not be asked, then what the suite is for.
+    """
+
+    ASKING = 0
+    WEIGHTS = 1
+    SIGNALS = 2
+    TRAINING = 3
+    EDGE = 4
+    SPEED = 5
+    SURROUNDINGS = 6
+
+
+EDGES = ("propagation.link.infinity", "propagation.precision.overflow", "propagation.control.overflow")
+"""Families about numbers that few networks meet: infinities, and the ends of a type's range."""
+
+_OF_KIND = {"surroundings": Area.SURROUNDINGS, "speed": Area.SPEED, "waiver": Area.SURROUNDINGS}
+_OF_DRIFT = {"numbers": Area.TRAINING, "numbers_rounding": Area.TRAINING, "effect": Area.TRAINING}
+_OF_SUITE = {"weights": Area.WEIGHTS, "propagation": Area.SIGNALS, "training": Area.TRAINING}
+
+
+def area_of(kind: str, names: Sequence[str]) -> Area:
+    """What a reason of this kind about these claims, subjects or workloads is about."""
+    table, _, rest = kind.partition(".")
+    if table in _OF_KIND:
+        return _OF_KIND[table]
+    if table == "drift":
+        return _OF_DRIFT.get(rest, Area.WEIGHTS)
+    if table != "conformance" or not names:
+        return Area.ASKING
+    if names[0].startswith(EDGES):
+        return Area.EDGE
+    return _OF_SUITE.get(names[0].partition(".")[0], Area.ASKING)
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True):

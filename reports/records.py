@@ -2,7 +2,8 @@
 
 A run folder holds `plan.json` (what was going to be asked), `environment.json` (of whom), `claims.jsonl` (the answers),
 `sketches.npz` (summaries of the draws of core subjects), `digests.json` (same seed, same weights?), `interface.json`
-(how torch.nn.init is called, and how it answers) and, where a run was cut short, `failure.json`; the gate adds
+(how torch.nn.init is called, and how it answers), `manifest.json` (hashes of all these, written last: see
+fixtures/sealing.py) and, where a run was cut short, `failure.json`; `output.txt` is what it printed. The gate adds
 `timings.json` (of the paired clock) and its verdict, as `verdict.json`, `verdict.md` (for a pull request),
 `junit.xml` (for CI) and `page.html` (for people), to the candidate's. Each file is written to a temporary name and
 renamed, so that what has its name is whole. Answers that are in already lie in `claims.jsonl.partial` until the run has
@@ -24,10 +25,13 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from fixtures.claims import SCHEMA, Claim, Verdict, claim_id
+from fixtures.claims import Claim, Verdict, claim_id
 from fixtures.interface import Interface
-from fixtures.judgement import CONFIRM
-from fixtures.packing import read_stored, stored
+from fixtures.judgement import CONFIRM, false_alarm_rate
+from fixtures.packing import packed, read_stored, stored
+from fixtures.safe_text import Ambiguous, cleaned, printable
+from fixtures.schema import SCHEMA
+from fixtures.sealing import MANIFEST, BrokenSeal, check_seal, seal
 from fixtures.subjects import Subject
 from fixtures.writing import write_atomically
 
@@ -47,7 +51,9 @@ PAGE = "page.html"
 VERDICT_FILES = (VERDICT, MARKDOWN, JUNIT, PAGE)
 """What a gate writes about its verdict, into the candidate's folder; verdict.json last, so that where it is all are."""
 UNKNOWN_TORCH = "unknown"
-RUN_FILES = (PLAN, ENVIRONMENT, CLAIMS, PARTIAL_CLAIMS, SKETCHES, DIGESTS, INTERFACE, FAILURE, TIMINGS, *VERDICT_FILES)
+SEALED = (PLAN, ENVIRONMENT, CLAIMS, SKETCHES, DIGESTS, INTERFACE)
+"""What a run writes of itself, and seals when it has ended; the rest is added by others."""
+RUN_FILES = (*SEALED, MANIFEST, PARTIAL_CLAIMS, FAILURE, TIMINGS, *VERDICT_FILES)
 
 
 class RecordError(Exception):
@@ -88,6 +94,16 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     cases: tuple[Case, ...]
     claims: tuple[str, ...] = ()
     selection: str = ""
+
+    @property
+    def comparisons(self) -> int:
+        """Laws and grids that two runs of it may compare: those of each core subject."""
+        return 2 * len({case.subject.key for case in self.cases if case.core})
+
+    @property
+    def false_alarms(self) -> float:
+        """Chance, at most, that two healthy runs of it are stopped for a claim, or for a law or a grid they compare."""
+        return false_alarm_rate(len(self.claims), self.comparisons)
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -175,6 +191,8 @@ def claim_line(claim: Claim) -> bytes:
         ValueError: a number is infinite or NaN, which JSON cannot hold and msgspec would write as null.
     """
     sizes = [size.value for size in (claim.effect, claim.detectable) if size]
+    if claim.effect and claim.effect.standard_error is not None:
+        sizes.append(claim.effect.standard_error)
     numbers = [*sizes, claim.seconds, *([] if claim.p is None else [claim.p])]
     if not all(map(math.isfinite, numbers)):
         raise ValueError(f"claim {claim.id} holds a number that is not finite: {claim}")
@@ -210,19 +228,21 @@ Record = TypeVar("Record", Plan, Environment, Interface, Failure)
 
 
 def _decode(content: bytes, kind: Any, place: str) -> Any:
-    """Decode one JSON document, telling a newer or foreign one from a broken one."""
+    """Decode one JSON document, telling a newer or foreign one from a broken one. Its texts are clean from here on."""
     try:
-        loose = msgspec.json.decode(content)
+        loose = cleaned(msgspec.json.decode(content))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RecordError(f"{place}: not valid JSON, perhaps truncated ({error})") from None
+    except Ambiguous as error:
+        raise RecordError(f"{place}: {error}") from None
     except RecursionError:
         raise RecordError(f"{place}: not a record of Kaiming Gate (nested too deeply)") from None
     schema = loose.get("schema") if isinstance(loose, dict) else None
     if not isinstance(schema, int):
         raise RecordError(f"{place}: not a record of Kaiming Gate (an object with an integer 'schema' is expected)")
     if schema != SCHEMA:
-        age = "newer" if schema > SCHEMA else "older"
-        raise RecordError(f"{place}: written by a {age} version (schema {schema}; this one reads schema {SCHEMA})")
+        age, cure = ("newer", "read it there") if schema > SCHEMA else ("older", "run, or accept, it again")
+        raise RecordError(f"{place}: written by {age} suites (schema {schema}; these read schema {SCHEMA}): {cure}")
     try:
         return msgspec.convert(loose, kind)
     except msgspec.ValidationError as error:
@@ -296,6 +316,10 @@ def _contradiction(claim: Claim) -> str | None:
         return f"n = {claim.n} is no number of samples"
     if claim.p is not None and not 0 <= claim.p <= 1:
         return f"p = {claim.p!r} is no probability"
+    if claim.effect is not None and not (claim.effect.standard_error or 0) >= 0:
+        return f"a standard error is not negative, as {claim.effect.standard_error!r} is"
+    if claim.counterexample is not None and (claim.verdict is not Verdict.VIOLATED or claim.p is not None):
+        return "a counterexample belongs to an exact claim that is violated"
     if claim.detectable is not None and not claim.detectable.value >= 0:
         return f"a detectable effect is not negative, as {claim.detectable.value!r} is"
     # No way through the judgement ends like this; a damaged verdict must not read as a pass. The opposite does occur: a
@@ -322,12 +346,14 @@ def read_sketches(path: Path) -> dict[str, npt.NDArray[Any]]:
             with np.load(content, allow_pickle=False) as archive:
                 if sum(member.file_size for member in archive.zip.infolist()) > MOST_SKETCH_BYTES:
                     raise RecordError(f"{path}: unpacks to more than {MOST_SKETCH_BYTES >> 20} MiB")
+                if unclear := [name for name in archive.files if not name.isprintable()]:
+                    raise RecordError(f"{path}: an array's name is not printable ({printable(unclear[0])})")
                 return {name: archive[name] for name in archive.files}
     except RecordError:
         raise
     # NumPy and zipfile raise a dozen kinds of error on a broken archive; all of them mean the same to us.
     except Exception as error:
-        raise RecordError(f"{path}: not an archive of plain arrays, perhaps truncated ({error})") from None
+        raise RecordError(f"{path}: not an archive of plain arrays, perhaps truncated ({printable(error)})") from None
 
 
 def read_run(folder: Path, *, unfinished: bool = False) -> Run:
@@ -344,6 +370,8 @@ def read_run(folder: Path, *, unfinished: bool = False) -> Run:
         raise RecordError(f"{folder}: no such run folder")
     failure = read_record(folder / FAILURE, Failure) if stored(folder / FAILURE) else None
     ended = bool(stored(folder / CLAIMS))
+    if ended and (failure is None or (folder / MANIFEST).exists()):
+        _refuse_broken_seal(folder)
     partial = failure is not None or (unfinished and not ended and bool(stored(folder / PLAN)))
 
     def due(name: str) -> bool:
@@ -372,6 +400,31 @@ def read_run(folder: Path, *, unfinished: bool = False) -> Run:
         failure=failure,
         ended=ended,
     )
+
+
+def sealed_names(folder: Path) -> list[str]:
+    """Names of the files that belong under the seal, packed or not."""
+    return [file.name for name in SEALED for file in (folder / name, packed(folder / name))]
+
+
+def seal_run(folder: Path) -> None:
+    """Seal a run folder: the last thing that is done to it.
+
+    Raises:
+        OSError: it cannot be read or written.
+    """
+    seal(folder, sealed_names(folder))
+
+
+def _refuse_broken_seal(folder: Path) -> None:
+    try:
+        if not (folder / MANIFEST).is_file():
+            raise RecordError(f"{folder}: the run did not end: it has no {MANIFEST}, which is written last")
+        check_seal(folder, sealed_names(folder))
+    except BrokenSeal as error:
+        raise RecordError(printable(error, 2000)) from None
+    except OSError as error:
+        raise RecordError(f"{folder}: cannot be read ({error.strerror})") from None
 
 
 def _refuse_unplanned(path: Path, plan: Plan, claims: dict[str, Claim]) -> None:

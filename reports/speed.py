@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from fixtures.known import NAME, WORKLOAD
-from fixtures.pairing.estimate import Estimate, Outcome
+from fixtures.pairing.estimate import Estimate, Outcome, false_end, false_regression
 from fixtures.pairing.judging import allocates_otherwise
 from fixtures.pairing.results import Pairing, Timed
 from fixtures.policy import Speed
+from reports.false_alarms import Look
 from reports.wording import plural
 
 UNCLEAR = "speed.unclear"
@@ -67,6 +68,26 @@ def speed_findings(pairing: Pairing | None, policy: Speed) -> list[SpeedFinding]
         if more := more_allocated(timed, policy.margin_of(timed.name)):
             findings.append(SpeedFinding("speed.memory", timed.name, more))
     return findings
+
+
+def speed_looks(pairing: Pairing | None, policy: Speed) -> Iterator[Look]:
+    """Intervals that were made, each of which may say something by chance."""
+    if pairing is None:
+        return
+    of, family = len(pairing.workloads), pairing.family_error
+    for timed in pairing.workloads:
+        if timed.ratio is None:
+            continue
+        regressed = false_regression(of, family)
+        if not policy.requires(timed.name, timed.required):
+            yield Look(("speed.optional",), regressed)
+            continue
+        yield Look(("speed.regressed",), regressed)
+        yield Look(("speed.improved",), false_end(of, family))
+        # Noise alone decides it, and how noisy a machine is nobody can bound.
+        yield Look((UNCLEAR,), 1.0)
+    for _ in pairing.guards:
+        yield Look(("speed.guard",), 2 * false_end(of, family))
 
 
 def outcome_of(timed: Timed, policy: Speed) -> Outcome:

@@ -17,14 +17,17 @@ from fixtures.claims import Claim
 from fixtures.judgement import FALSE_ALARM_PER_CLAIM, false_alarm_rate
 from fixtures.pairing.results import Pairing
 from fixtures.policy import Speed
+from fixtures.safe_text import printable
 from reports import comparison
 from reports.bottom_line import bottom_line
 from reports.comparison import Change, ClaimChange, compare, grouped
+from reports.false_alarms import FalseAlarms
+from reports.false_alarms import in_words as chance_in_words
 from reports.reasons import Outcome, Reason
 from reports.records import UNKNOWN_TORCH, Environment, Run
 from reports.speed import in_words, outcome_of, summary
 from reports.verdict import FamilyCount, GateVerdict, Streams, by_family, family_counts, statistical, undecided
-from reports.wording import first_few, measured, p_value, plural, printable, size
+from reports.wording import first_few, measured, p_value, plural, size
 
 STYLES = {
     Outcome.PASS: "bold green",
@@ -96,7 +99,7 @@ def verdict_page(verdict: GateVerdict, references: Mapping[str, str]) -> Rendera
         *section(
             "Beside the claims",
             item(_streams(verdict.streams)),
-            _false_alarms(verdict.baseline.statistical + verdict.candidate.statistical, verdict.false_alarm_rate),
+            _false_alarms(verdict.false_alarms),
         ),
     )
 
@@ -121,7 +124,7 @@ def run_page(run: Run, references: Mapping[str, str]) -> RenderableType:
         *section(
             "Beside the claims",
             item(text(f"fixed-seed digests: {len(run.digests)}, {plural(len(run.sketches), 'sketched array')}")),
-            _false_alarms(statistical(run), false_alarm_rate(statistical(run))),
+            _false_violations(statistical(run)),
         ),
     )
 
@@ -312,9 +315,15 @@ def _streams(streams: Streams) -> Text:
     return text(f"fixed-seed streams: the same for {plural(total, 'subject')}")
 
 
-def _false_alarms(claims: int, rate: float) -> RenderableType:
+def _false_alarms(found: FalseAlarms) -> RenderableType:
+    said, left = chance_in_words(found)
+    return item(text(f"false alarm: {said}"), text(left))
+
+
+def _false_violations(claims: int) -> RenderableType:
+    """Chance that a run alone shows any violation."""
     of = f"{plural(claims, 'statistical claim')}, {FALSE_ALARM_PER_CLAIM:.1e} each"
-    return item(text(f"false alarm: with chance {rate:.1e} at most ({of})"))
+    return item(text(f"false alarm: with chance {false_alarm_rate(claims):.1e} at most ({of})"))
 
 
 def _ending(run: Run) -> Iterator[RenderableType]:

@@ -12,30 +12,29 @@ from typing import TypeVar
 import msgspec
 
 from fixtures.claims import Verdict
-from fixtures.judgement import false_alarm_rate
 from fixtures.pairing.results import Pairing
 from fixtures.policy import Policy, Severity, default_policy
 from reports.comparison import Change, ClaimChange, Incomparable, by_defect, compare, grouped, refuse_other_questions
-from reports.drift import Drift, drifts
+from reports.drift import Drift, drift_looks, drifts
 from reports.drift.topics import POLICY_KINDS, policy_kind, topics
-from reports.reasons import Outcome, Reason
+from reports.false_alarms import FalseAlarms, claim_looks, false_alarms, refuse_broken_promise
+from reports.reasons import Outcome, Reason, area_of
 from reports.records import Environment, Plan, Run
-from reports.speed import UNCLEAR, SpeedFinding, speed_findings
+from reports.speed import UNCLEAR, SpeedFinding, speed_findings, speed_looks
 from reports.waivers import Applied, Waivers, apply, stanza
 from reports.wording import first_few, measured, p_value, plural
 
-VERDICT_SCHEMA = 3
+VERDICT_SCHEMA = 4
 
 UNUSED = "waiver.unused"
 
 
 class Side(msgspec.Struct, frozen=True, kw_only=True):
-    """One of the two runs, in short. `statistical` counts the claims that a healthy torch violates by chance."""
+    """One of the two runs, in short."""
 
     label: str
     torch: str
     claims: int
-    statistical: int
 
 
 class FamilyCount(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,7 +82,7 @@ class GateVerdict(msgspec.Struct, frozen=True, kw_only=True):
         drifts: what changed though it may be right on both sides.
         speed: what the paired clock measured; None where it did not.
         policy: the policy in force, with its defaults.
-        false_alarm_rate: chance, at most, that two healthy runs of this size show any violation.
+        false_alarms: chance, at most, that two healthy torches are stopped by what was tested.
         rerun: command that repeats the gate on the same draws; None where the versions are not on an index.
         stanza: the waiver to paste for the most important of the stops that can be waived.
     """
@@ -101,7 +100,7 @@ class GateVerdict(msgspec.Struct, frozen=True, kw_only=True):
     drifts: tuple[Drift, ...]
     speed: Pairing | None
     policy: Policy
-    false_alarm_rate: float
+    false_alarms: FalseAlarms
     rerun: str | None
     stanza: str | None
 
@@ -125,6 +124,7 @@ def gate(
 
     Raises:
         Incomparable: the two runs were not asked the same, or the times are those of others.
+        PromiseBroken: the policy lets more stop by chance than the runs promised.
     """
     policy = policy or default_policy()
     refuse_other_questions(baseline, candidate)
@@ -134,9 +134,12 @@ def gate(
     streams = _streams(baseline, candidate)
     drifted = drifts(baseline, candidate, changes)
     timed = speed_findings(pairing, policy.speed)
+    plan = baseline.plan or candidate.plan
+    looks = (*drift_looks(baseline, candidate, changes), *speed_looks(pairing, policy.speed))
+    chance = false_alarms((*claim_looks(statistical(candidate)), *looks), policy)
+    refuse_broken_promise(chance, plan)
     found = list(_excusable(changes, drifted, timed))
     deciding = [one for one in found if policy.severity(one.kind) in (Severity.STOP, Severity.NO_EVIDENCE)]
-    plan = baseline.plan or candidate.plan
     applied = apply(
         waivers or Waivers(), deciding, torch_version=candidate.torch_version, tier=plan.tier if plan else ""
     )
@@ -151,8 +154,16 @@ def gate(
         *judge.speed(timed),
         *_of_waivers(applied),
     ]
-    # What was waived would weigh more, and is the first of the notices to read; then waivers that want to be removed.
-    reasons.sort(key=lambda reason: (-reason.outcome.weight, not reason.waived, reason.kind != UNUSED))
+    # What was waived would weigh more, and is the first of the notices to read; then waivers that want to be removed;
+    # then what the suite is for. Among claims, those that got worse come before those that are as they were.
+    reasons.sort(
+        key=lambda reason: (
+            -reason.outcome.weight,
+            not reason.waived,
+            reason.kind != UNUSED,
+            area_of(reason.kind, reason.names),
+        )
+    )
     outcome = reasons[0].outcome if reasons else Outcome.PASS
     sides = _side(baseline), _side(candidate)
     return GateVerdict(
@@ -169,7 +180,7 @@ def gate(
         drifts=drifted,
         speed=pairing,
         policy=policy,
-        false_alarm_rate=sum(false_alarm_rate(side.statistical) for side in sides),
+        false_alarms=chance,
         rerun=_rerun(baseline, candidate),
         stanza=_stanza(reasons, found, candidate.torch_version),
     )
@@ -222,7 +233,7 @@ def by_family(counts: Iterable[FamilyCount], *, dtypes_apart: bool = False) -> l
 
 
 def _side(run: Run) -> Side:
-    return Side(label=run.label, torch=run.torch_version, claims=len(run.claims), statistical=statistical(run))
+    return Side(label=run.label, torch=run.torch_version, claims=len(run.claims))
 
 
 def _asked(plan: Plan | None) -> dict[str, str]:

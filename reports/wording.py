@@ -1,36 +1,10 @@
-"""How numbers, names and text from outside are put into words, the same in every report."""
+"""How numbers and names are put into words, the same in every report."""
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Sequence
 
 from fixtures.claims import Claim, Effect, p_in_words
-
-LONGEST_TEXT = 500
-"""Characters shown of one text from a run file: six lines of a usual window."""
-
-_ESCAPES = re.compile(r"\x1b(?:\][^\x07\x1b]*(?:\x07|\x1b\\)?|\[[0-?]*[ -/]*[@-~]?|.?)")
-"""Terminal escape sequences: titles and links (OSC), colours and cursor moves (CSI), and the two-character rest."""
-
-
-def printable(text: object, longest: int = LONGEST_TEXT) -> str:
-    """`text` as one line that is safe on a terminal.
-
-    Run files come from outside. Escape sequences are dropped; line breaks and tabs become spaces; other control
-    characters, those that turn the direction of writing, and unpaired surrogates become "?".
-    """
-    # Cut first, for a text of many MB is not worth cleaning; the factor leaves room for what is dropped.
-    line = _ESCAPES.sub("", str(text)[: 4 * longest])
-    clean = "".join(map(_harmless, line))
-    return clean if len(clean) <= longest else clean[: longest - 3] + "..."
-
-
-def _harmless(character: str) -> str:
-    if character.isspace():
-        return " "
-    return "?" if unicodedata.category(character)[0] == "C" else character
 
 
 def plural(count: int, noun: str) -> str:

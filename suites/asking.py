@@ -18,9 +18,10 @@ from typing import Protocol, TypeVar
 
 import pytest
 
-from fixtures.claims import SCHEMA, SMALLEST_P, Claim, Effect, Reading, Verdict, claim_id, p_in_words
+from fixtures.claims import SMALLEST_P, Claim, Effect, Reading, Verdict, claim_id, p_in_words
 from fixtures.judgement import CONFIRMATION_FACTOR, Judgement, judge
 from fixtures.known import Known
+from fixtures.schema import SCHEMA
 from fixtures.subjects import Subject, seed_for
 from reports.records import Case
 
@@ -135,6 +136,8 @@ class Findings:
 
     def _add(self, question: Asked, judgement: Judgement) -> None:
         reading = judgement.reading
+        if reading.p is not None and reading.effect and reading.effect.standard_error is None:
+            raise ValueError(f"{question.family}: the effect of a statistical claim states its standard error")
         claim = Claim(
             schema=SCHEMA,
             id=claim_id(question.family, self.case.subject),
@@ -146,13 +149,15 @@ class Findings:
             effect=_finite(reading.effect),
             detectable=_finite(reading.detectable),
             verdict=judgement.verdict,
+            where=reading.where,
+            counterexample=reading.broken,
             note=judgement.note,
             seed=self.seed("screen"),
         )
         if claim.verdict is Verdict.VIOLATED:
             fields, torch_version = claim.subject.fields, self.torch_version
-            covering = (entry.id for entry in self.known if entry.covers(claim.family, fields, torch_version))
-            claim = replace(claim, known=next(covering, None))
+            covering = (entry for entry in self.known if entry.covers(claim.family, fields, torch_version))
+            claim = replace(claim, known=next((entry.id for entry in covering if entry.explains(claim)), None))
         self.claims.append(claim)
 
     def finished(self) -> list[Claim]:
@@ -175,7 +180,10 @@ class Findings:
 
 def _finite(size: Effect | None) -> Effect | None:
     """A size that can be written down; weights that are not finite leave none, and JSON would turn it into null."""
-    return size if size is not None and math.isfinite(size.value) else None
+    if size is None or not math.isfinite(size.value):
+        return None
+    error = size.standard_error
+    return size if error is None or math.isfinite(error) else Effect(size.value, size.unit)
 
 
 def replace(claim: Claim, **changes: object) -> Claim:

@@ -23,13 +23,16 @@ import numpy as np
 import torch
 
 from fixtures import judgement
-from fixtures.claims import SCHEMA, Claim, Verdict
+from fixtures.claims import Claim, Verdict
 from fixtures.environments.processes import usable_cores
+from fixtures.gate.launching import RUNNING
+from fixtures.schema import SCHEMA
 from fixtures.subjects import Subject
 from fixtures.target import Target
 from fixtures.weights.mistakes import interface_of
 from fixtures.weights.sketch import SALT, SALTED, Sketch
 from reports import records
+from suites import whereabouts
 from suites.settings import Settings
 
 PARTS = "parts"
@@ -59,7 +62,8 @@ class Recorder:
         for name in records.RUN_FILES:
             if self.folder / name != self.settings.plan:
                 (self.folder / name).unlink(missing_ok=True)
-        shutil.rmtree(self.folder / PARTS, ignore_errors=True)
+        for name in (PARTS, RUNNING):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def start(self) -> None:
         """Say of whom questions are about to be asked; written before the first answer, so that a crash leaves it."""
@@ -68,7 +72,10 @@ class Recorder:
 
     def describe(self, target: Target) -> None:
         """Write down how the target's functions are called, and how they answer."""
+        asking = self.folder / RUNNING / "interface"
+        whereabouts.begin(asking, "how its functions answer to mistakes")
         records.write_record(self.folder / records.INTERFACE, interface_of(target))
+        whereabouts.end(asking)
 
     def add(self, lines: list[str]) -> None:
         """Take in a test's findings, each a line of claims.jsonl."""
@@ -98,6 +105,7 @@ class Recorder:
             records.write_digests(self.folder, dict(sorted(self.digests.items())))
         self._write_environment()
         records.write_claims(self.folder, sorted(self.claims.values(), key=lambda claim: order.get(claim.id, -1)))
+        records.seal_run(self.folder)
 
     def _join_sketches(self) -> None:
         parts = sorted((self.folder / PARTS).glob("*.npz"))

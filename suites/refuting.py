@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from fixtures.claims import Effect, Reading
+from fixtures.safe_text import printable
 from fixtures.subjects import Subject
 from reports.records import Case
 from suites.asking import Asked, ExactQuestion, Findings, asks
@@ -136,7 +137,8 @@ def counterexample(check: Check) -> str | None:
 
 
 def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), "") or "no reason given"
+    """What the target, or an assertion about it, says first; a target's words are text from outside."""
+    return printable(next(iter(str(error).splitlines()), "")) or "no reason given"
 
 
 Evidence = TypeVar("Evidence")

@@ -10,15 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reports.comparison import ClaimChange
-from reports.drift.effects import effect_drifts
+from reports.drift.effects import effect_drifts, effect_looks
 from reports.drift.interface import interface_drifts
 from reports.drift.kinds import Drift, Standing
 from reports.drift.numbers import numbers_drifts
-from reports.drift.sketches import sketch_drifts
+from reports.drift.sketches import sketch_drifts, sketch_looks
 from reports.drift.streams import stream_drifts
+from reports.false_alarms import Look
 from reports.records import Run
 
-__all__ = ["Drift", "drifts"]
+__all__ = ["Drift", "drift_looks", "drifts"]
 
 
 def drifts(baseline: Run, candidate: Run, changes: Sequence[ClaimChange]) -> tuple[Drift, ...]:
@@ -40,3 +41,9 @@ def drifts(baseline: Run, candidate: Run, changes: Sequence[ClaimChange]) -> tup
         *effect_drifts(baseline, candidate, standing),
         *interface_drifts(baseline, candidate, standing),
     )
+
+
+def drift_looks(baseline: Run, candidate: Run, changes: Sequence[ClaimChange]) -> tuple[Look, ...]:
+    """Tests that were made, each of which may find a drift by chance; the other kinds of drift compare exactly."""
+    standing = Standing.of(baseline, candidate, changes)
+    return (*sketch_looks(baseline, candidate, standing), *effect_looks(baseline, candidate))

@@ -17,6 +17,7 @@ from fixtures.formats import FloatArray
 from fixtures.judgement import SCREEN
 from fixtures.signs import Signs
 from reports.drift.kinds import Drift, Standing
+from reports.false_alarms import Look
 from reports.records import Run
 
 PREFIX = "training.table/"
@@ -61,6 +62,13 @@ def effect_drifts(baseline: Run, candidate: Run, standing: Standing) -> Iterator
     for found in table_drifts(baseline, candidate):
         if found.outcome is Effects.CHANGED:
             yield standing.about_key("effect", found.name, f"{found.name}: {found.text}", found.p)
+
+
+def effect_looks(baseline: Run, candidate: Run) -> Iterator[Look]:
+    """Sign tests that were made. Each is exact given how many pairs are no ties, so that SCREEN bounds its chance."""
+    for found in table_drifts(baseline, candidate):
+        if found.outcome in (Effects.CHANCE, Effects.CHANGED):
+            yield Look(("drift.effect",), SCREEN)
 
 
 def _values(sketches: Mapping[str, npt.NDArray[np.generic]], name: str) -> FloatArray | None:

@@ -87,9 +87,13 @@ class Standing:
             cut_short=bool(baseline.failure or candidate.failure),
         )
 
+    def conforms(self, subject: Subject) -> bool:
+        """Whether the claims about a subject hold on both sides."""
+        return subject.key not in self.subjects
+
     def about_subject(self, kind: Kind, subject: Subject, text: str, **rest: Any) -> Drift:
         """A drift of a subject; `rest` are other fields of it."""
-        conforms = subject.key not in self.subjects
+        conforms = self.conforms(subject)
         return Drift(kind=kind, subject=subject.key, text=text, conforms=conforms, fields=subject.fields, **rest)
 
     def about_key(self, kind: Kind, key: str, text: str, p: float | None = None) -> Drift:

@@ -27,6 +27,13 @@ from fixtures.pvalues import hypergeometric_p, weighted_sum
 
 Counts = npt.NDArray[np.int64]
 
+FALSE_ALARM_PER_LOOK = CERTAIN
+"""Chance, at most, that two samples of one law are told to have another law; the same of another grid.
+
+Given how many of all weights lie in a region, P(p <= x) <= x for its p-value, and so whatever that number is; by
+Bonferroni any of m regions has p < CERTAIN / m with chance CERTAIN at most. A file has no fresh draws to confirm it by,
+so that this one look has the level at which a claim needs no confirmation."""
+
 INTERVALS = 64
 """Intervals of equal mass: 1.6 % of the weights each, few enough for a half type's values to fill all of them."""
 

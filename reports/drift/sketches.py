@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 
-from fixtures.claims import SMALLEST_P, Effect
+from fixtures.claims import SMALLEST_P, Effect, Unit
 from fixtures.judgement import CERTAIN
 from fixtures.laws import GridLaw, grid_law, promised_law
 from fixtures.subjects import DTYPES, HALF_TYPES, Subject
 from fixtures.weights.sketch import COUNTS, SALT, SALTED
 from reports.drift.kinds import Drift, Standing
-from reports.drift.laws import Counts, NoCounts, TwoSamples, counts_of
+from reports.drift.laws import FALSE_ALARM_PER_LOOK, Counts, NoCounts, TwoSamples, counts_of
+from reports.false_alarms import Look
 from reports.records import Run
 from reports.selecting import selection
 from reports.wording import p_value, plural
@@ -29,8 +31,7 @@ class Uncompared(Exception):
 
 def sketch_drifts(baseline: Run, candidate: Run, standing: Standing) -> Iterator[Drift]:
     """For every core subject of which a sketch is there: the same stream, or its law and grid where they changed."""
-    plan = baseline.plan or candidate.plan
-    for subject in dict.fromkeys(case.subject for case in plan.cases if case.core) if plan else ():
+    for subject in _core_subjects(baseline, candidate):
         before, after = (_sketch(run, subject) for run in (baseline, candidate))
         if not before and not after:
             continue
@@ -43,6 +44,25 @@ def sketch_drifts(baseline: Run, candidate: Run, standing: Standing) -> Iterator
             yield from _compared(subject, (baseline, candidate), standing)
         except Uncompared as reason:
             yield _uncompared(subject, str(reason), standing)
+
+
+def sketch_looks(baseline: Run, candidate: Run, standing: Standing) -> Iterator[Look]:
+    """Tests of laws and grids that were made: none where the streams are the same, or cannot be compared."""
+    for subject in _core_subjects(baseline, candidate):
+        sketches = [_sketch(run, subject) for run in (baseline, candidate)]
+        if not all(sketches) or _identical(*sketches):
+            continue
+        with contextlib.suppress(Uncompared):
+            _two_samples(subject, (baseline, candidate))
+            law = "drift.law" if standing.conforms(subject) else "drift.law_of_violated"
+            yield Look((law,), FALSE_ALARM_PER_LOOK)
+            if subject.dtype in HALF_TYPES:
+                yield Look(("drift.grid",), FALSE_ALARM_PER_LOOK)
+
+
+def _core_subjects(baseline: Run, candidate: Run) -> Iterable[Subject]:
+    plan = baseline.plan or candidate.plan
+    return dict.fromkeys(case.subject for case in plan.cases if case.core) if plan else ()
 
 
 def _sketch(run: Run, subject: Subject) -> Arrays:
@@ -145,7 +165,7 @@ def _law_drift(subject: Subject, samples: TwoSamples) -> tuple[str, float, Effec
         text += f"; std {100 * scale:+.2g}%, mean {100 * mean:+.2g}% of a std"
     p = max(samples.p, SMALLEST_P)
     text += f" ({p_value(p)}; a std off by {100 * samples.detectable_scale:.2g}% would be seen)"
-    return text, p, Effect(after - before, "% of the weights")
+    return text, p, Effect(after - before, Unit.OF_WEIGHTS)
 
 
 def _grid_drift(subject: Subject, samples: TwoSamples) -> tuple[str, float, Effect]:
@@ -156,4 +176,4 @@ def _grid_drift(subject: Subject, samples: TwoSamples) -> tuple[str, float, Effe
         f"another grid of {subject.key}: of {plural(found.expected, 'value')} that this law takes often, the baseline "
         f"alone takes {found.lost} and the candidate alone {found.gained} ({p_value(p)})"
     )
-    return text, p, Effect(found.gained - found.lost, "values")
+    return text, p, Effect(found.gained - found.lost, Unit.VALUES)

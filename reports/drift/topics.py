@@ -65,7 +65,9 @@ def policy_kind(drift: Drift) -> str:
     return "law_of_violated" if drift.kind == "law" and not drift.conforms else drift.kind
 
 
-TOLD_APART = ("law", "law_of_violated", "grid", "numbers", "effect", "signature")
+TOLD_APART = ("law", "grid", "numbers", "effect", "signature")
+"""Kinds of which each initializer and dtype is a finding of its own. What changed the law of violated subjects is told
+by their claims: one defect is one reason, however many subjects it shows in."""
 
 
 def _about(drift: Drift) -> str:
@@ -81,4 +83,8 @@ def _in_words(kind: str, members: list[Drift], digests: int) -> str:
         of = f"{len(members)} of {plural(digests, 'subject')}"
         where = first_few(list(dict.fromkeys(map(_about, members))), 5)
         return f"stream changed: the same seed gives other weights for {of}: {where}"
+    if kind == "law_of_violated" and len(members) > 1:
+        where = first_few(list(dict.fromkeys(map(_about, members))), 5)
+        of = f"{plural(len(members), 'subject')} whose claims say how"
+        return f"laws changed of {of}: {where}; plainest: {members[0].text}"
     return members[0].text + (f" (and {len(members) - 1} more)" if len(members) > 1 else "")

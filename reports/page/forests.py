@@ -6,18 +6,17 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from fixtures import judgement
-from fixtures.claims import Claim, Verdict
+from fixtures.claims import Claim, Unit, Verdict
 from fixtures.pairing.results import Pairing, Timed
 from fixtures.policy import Policy, Speed
+from fixtures.safe_text import printable
 from reports.comparison import ClaimChange
 from reports.page.plots import BASELINE, CANDIDATE, Interval, Row
 from reports.speed import outcome_of
-from reports.wording import printable
 
 MOST_ROWS = 28
 """Subjects in a forest: two columns of a page, each no longer than a window is high."""
 
-OF_STD = "% of the promised std"
 
 WIDTH_OF_DETECTABLE = judgement.CHERNOFF_DEVIATES
 SCREENED = judgement.CHERNOFF_DEVIATES + judgement.MISS_DEVIATE
@@ -78,7 +77,7 @@ def _interval(claim: Claim | None) -> Interval | None:
     if not (claim.family.startswith("weights.") and claim.family.endswith(".scale")):
         return None
     value, detectable = claim.effect.value, claim.detectable.value
-    if (claim.effect.unit, claim.detectable.unit) != (OF_STD, OF_STD):
+    if (claim.effect.unit, claim.detectable.unit) != (Unit.STD, Unit.STD):
         return None
     if not (abs(value) < MOST_PERCENT and 0 < detectable < MOST_PERCENT):
         return None

@@ -7,7 +7,7 @@ import hashlib
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cache, reduce
 from itertools import groupby
 from operator import add
 from pathlib import Path
@@ -16,9 +16,10 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from fixtures.judgement import FALSE_ALARM_PER_CLAIM
+from fixtures.safe_text import printable
 from reports.bottom_line import bottom_line
 from reports.comparison import Change, ClaimChange, compare, newly_violated
+from reports.false_alarms import in_words
 from reports.faults import FaultOutcome, second_level
 from reports.page import figures, plots
 from reports.page.claims import ClaimList, claim_list, safe_json
@@ -29,7 +30,7 @@ from reports.reasons import Outcome, Reason
 from reports.records import UNKNOWN_TORCH, Plan, Run
 from reports.terminal import NEXT_STEPS, TOP_REASONS
 from reports.verdict import FamilyCount, GateVerdict, Side, Streams, by_family
-from reports.wording import plural, printable
+from reports.wording import plural
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -150,6 +151,7 @@ def _drift_views(verdict: GateVerdict) -> dict[str, Any]:
     return {"drifts": views, "drifts_left_out": max(0, len(told) - MOST_DRIFTS)}
 
 
+@cache
 def _environment() -> jinja2.Environment:
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -234,11 +236,8 @@ def _streams(streams: Streams) -> str:
 
 
 def _false_alarms(verdict: GateVerdict) -> str:
-    claims = verdict.baseline.statistical + verdict.candidate.statistical
-    return (
-        f"Two healthy torches would show any violation with chance {verdict.false_alarm_rate:.1e} at most "
-        f"({plural(claims, 'statistical claim')}, {FALSE_ALARM_PER_CLAIM:.1e} each)."
-    )
+    said, left = map(_sentence, in_words(verdict.false_alarms))
+    return f"{said}. {left}."
 
 
 @dataclass(frozen=True)

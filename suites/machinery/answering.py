@@ -10,12 +10,13 @@ from typing import Any
 import torch
 
 from fixtures.claims import Claim, Verdict, claim_id
-from fixtures.subjects import Subject
+from fixtures.subjects import Subject, seed_for
 from fixtures.target import Target
 from suites.asking import Findings
+from suites.machinery.chance import fresh_seed
 
 SEED = 1
-"""Of all draws: a fixed one, since what a fault is seen by must not depend on the day."""
+"""Of the list of subjects: a fixed one, so that the ones a test names are among them. Draws are fresh in each test."""
 
 
 def target_of(**functions: Any) -> Target:
@@ -36,16 +37,20 @@ def mark_of(test: Callable[..., None]) -> tuple[Any, ...]:
 
 
 def answers(
-    test: Callable[..., None], target: Target, wanted: Callable[[Subject], bool] = lambda subject: True
+    test: Callable[..., None], target: Target, wanted: Callable[[Subject], bool] = lambda subject: True, turn: int = 0
 ) -> Iterator[Claim]:
     """What a test that asks finds about a target, case by case; no more is asked than is looked at.
+
+    Args:
+        turn: of the draws; another one has others.
 
     Raises:
         AssertionError: a planned claim went unanswered, or one was answered that was not planned.
     """
     _, _, questions = mark_of(test)
+    run_seed = seed_for(fresh_seed(), str(turn))
     for case in cases_of(test, wanted):
-        findings = Findings(case=case, run_seed=SEED, torch_version=torch.__version__, known=(), rerun="")
+        findings = Findings(case=case, run_seed=run_seed, torch_version=torch.__version__, known=(), rerun="")
         given = {"case": case, "findings": findings, "target": target}
         keepers = {name: ignore for name in inspect.signature(test).parameters if name.startswith("keep_")}
         test(**given, **keepers)

@@ -9,6 +9,7 @@ the subjects that faults are planted for; otherwise 1.
 from __future__ import annotations
 
 import argparse
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,7 @@ from rich.table import Table
 from fixtures.claims import Verdict
 from fixtures.faults import FAULTS
 from fixtures.planting import planted_faults
+from fixtures.subjects import seed_for
 from reports.faults import FaultOutcome, second_level, write_faults
 from reports.records import CLAIMS, read_claims
 
@@ -45,7 +47,9 @@ def selection(dtypes: Iterable[str], initializers: Iterable[str]) -> str:
     return f"({' or '.join(dtypes)}) and ({' or '.join(initializers)}) and not neighbours and not defaults"
 
 
-def run_suite(name: str, expected: tuple[str, ...], suite: str, options: list[str], folder: Path) -> FaultOutcome:
+def run_suite(
+    name: str, expected: tuple[str, ...], suite: str, options: list[str], folder: Path, seed: int
+) -> FaultOutcome:
     """Run a suite in a process of its own."""
     started = time.perf_counter()
     command = [
@@ -56,34 +60,38 @@ def run_suite(name: str, expected: tuple[str, ...], suite: str, options: list[st
         "-q",
         "-p",
         "no:cacheprovider",
+        "-p",
+        "no:benchmark",
         "--run-dir",
         str(folder),
+        "--seed",
+        str(seed_for(seed, name)),
     ]
     ended = subprocess.run(
         [*command, *options], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
     claims = read_claims(folder / CLAIMS).values() if (folder / CLAIMS).exists() else ()
     violated = Counter(claim.family for claim in claims if claim.verdict is Verdict.VIOLATED and claim.known is None)
-    tail = tuple(ended.stdout.splitlines()[-5:])
+    tail = tuple(ended.stdout.splitlines()[-15:])
     seconds = round(time.perf_counter() - started, 1)
     return FaultOutcome(name, suite, expected, ended.returncode, dict(violated), seconds, tail)
 
 
-def plant(name: str, folder: Path) -> FaultOutcome:
+def plant(name: str, folder: Path, seed: int) -> FaultOutcome:
     """Run the suite on one fault, or on torch itself."""
     if name == HEALTHY:
         options = ["--device", "cpu", "-k", selection(("float32", "float64"), ("kaiming",))]
-        return run_suite(name, (), WEIGHTS, options, folder)
+        return run_suite(name, (), WEIGHTS, options, folder, seed)
     if suite := HEALTHY_SUITES.get(name):
         subjects = sorted({f"({fault.selection})" for fault in PLANTED.values() if fault.suite == suite})
-        return run_suite(name, (), suite, ["-k", " or ".join(subjects)], folder)
+        return run_suite(name, (), suite, ["-k", " or ".join(subjects)], folder, seed)
     if planted := PLANTED.get(name):
         options = ["--fault", name, "-k", planted.selection]
-        return run_suite(name, (planted.family, *planted.also), planted.suite, options, folder)
+        return run_suite(name, (planted.family, *planted.also), planted.suite, options, folder, seed)
     fault = FAULTS[name]
     target = ["--device", "cpu", "--target", f"fixtures.faults.{name}"]
     return run_suite(
-        name, (fault.family,), WEIGHTS, [*target, "-k", selection(fault.dtypes, fault.initializers)], folder
+        name, (fault.family,), WEIGHTS, [*target, "-k", selection(fault.dtypes, fault.initializers)], folder, seed
     )
 
 
@@ -126,13 +134,15 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m suites.machinery.fault_matrix")
     parser.add_argument("--only", nargs="+", choices=ALL, metavar="NAME", help="these faults alone")
     parser.add_argument("--jobs", type=int, default=2, help="suites at a time (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=secrets.randbits(32), help="of all draws (default: a fresh one)")
     parser.add_argument("--json", type=Path, help="write the matrix here")
     options = parser.parse_args(arguments)
     console = Console()
     names = options.only or ALL
+    console.print(f"seed {options.seed}")
     outcomes = []
     with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(options.jobs) as pool:
-        for outcome in pool.map(lambda name: plant(name, Path(scratch) / name), names):
+        for outcome in pool.map(lambda name: plant(name, Path(scratch) / name, options.seed), names):
             outcomes.append(outcome)
             word = "ok" if outcome.as_it_should else "NOT STOPPED AS IT SHOULD"
             console.print(f"{len(outcomes)}/{len(names)} {outcome.fault}: {word} ({outcome.seconds} s)")

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from fixtures.claims import Effect, Verdict
+from fixtures.claims import Effect, Unit, Verdict
 from fixtures.pairing.results import Pairing
 from fixtures.subjects import Subject
 from fixtures.training.recorded import PREFIX, Numbers, Trajectory
@@ -138,7 +138,7 @@ def material(claims: int = 60, clock: Pairing | None = None, **fields: Any) -> M
     ]
     after = [
         before[0],
-        violated(scale, subject=HALF, effect=Effect(-0.7, "% of the promised std"), p=1e-40),
+        violated(scale, subject=HALF, effect=Effect(-0.7, Unit.STD), p=1e-40),
         before[2],
         contract(Verdict.VIOLATED, "a weight of 0.5 lies outside [-0.4, 0.4]"),
         before[4],

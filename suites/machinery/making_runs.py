@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from fixtures.claims import SCHEMA, Claim, Effect, Verdict, claim_id
+from fixtures.claims import Claim, Effect, Unit, Verdict, claim_id
+from fixtures.schema import SCHEMA
 from fixtures.subjects import Subject
 from reports import records
 from reports.records import Case, Environment, Failure, Plan, Run
 
-OF_STD = "% of the promised std"
+OF_STD = Unit.STD
 SCALE = "weights.marginal.scale"
 
 
@@ -48,8 +49,10 @@ def violated(family: str = SCALE, dtype: str = "float32", percent: float = -0.7,
 
 
 def contract(verdict: Verdict = Verdict.HOLDS, note: str | None = None, **fields: Any) -> Claim:
-    """A contract claim: exact, without p-value and effect."""
+    """A contract claim: exact, without p-value and effect; where it is violated, `note` is the counterexample."""
+    broken = note if verdict is Verdict.VIOLATED else None
     usual = {"p": None, "effect": None, "detectable": None, "n": 100, "verdict": verdict, "note": note}
+    usual |= {"counterexample": broken}
     return claim("weights.contract.bounds", **usual | fields)
 
 
@@ -119,4 +122,5 @@ def write(folder: Path, made: Run) -> Path:
     records.write_claims(folder, made.claims.values())
     records.write_digests(folder, made.digests)
     records.write_sketches(folder, made.sketches or {"counts": np.arange(3)})
+    records.seal_run(folder)
     return folder

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fixtures import packing
-from fixtures.claims import SCHEMA
 from fixtures.interface import Interface, Parameter
 from fixtures.packing import pack, packed, read_stored, stored
+from fixtures.schema import SCHEMA
 from reports import accepting, commands, keeping_commands, records
 from reports.accepting import Unacceptable, accept
 from reports.records import RecordError, read_plan, read_run
@@ -32,6 +32,7 @@ def made(tmp_path):
     """A run on disk, with sketches of its own."""
     folder = write(tmp_path / "run", MADE)
     records.write_sketches(folder, {"x/counts": np.arange(70_000), "x/total": np.float64(0.1), "y": np.zeros(3)})
+    records.seal_run(folder)
     return read_run(folder)
 
 
@@ -79,6 +80,7 @@ def test_what_the_gate_added_stays_behind(made, tmp_path):
         "digests.json",
         "environment.json",
         "interface.json",
+        "manifest.json",
         "plan.json.xz",
         "sketches.npz.xz",
     ]
@@ -88,6 +90,7 @@ def test_a_run_without_digests_and_sketches_is_accepted_as_it_is(tmp_path):
     folder = write(tmp_path / "run", run(claim()))
     for name in (records.DIGESTS, records.SKETCHES):
         (folder / name).unlink()
+    records.seal_run(folder)
 
     read = read_run(accept(read_run(folder), "old", tmp_path, replace=False).folder)
 
@@ -272,6 +275,7 @@ def test_a_packed_file_that_would_fill_the_memory_is_refused(made, tmp_path, mon
     folder = accept(made, "old", tmp_path, replace=False).folder
     packed(folder / records.PLAN).write_bytes(lzma.compress(bytes(1 << 26)))
 
+    records.seal_run(folder)
     with pytest.raises(RecordError, match=r"plan\.json\.xz: unpacks to 64 MiB or more"):
         read_run(folder)
 
@@ -280,6 +284,7 @@ def test_a_packed_file_that_would_fill_the_memory_is_refused(made, tmp_path, mon
 def test_a_packed_file_that_is_none_is_named(made, tmp_path, name):
     folder = accept(made, "old", tmp_path, replace=False).folder
     packed(folder / name).write_bytes(b"not packed")
+    records.seal_run(folder)
 
     with pytest.raises(RecordError, match=rf"old/{name}\.xz: damaged \("):
         read_run(folder)
@@ -289,6 +294,7 @@ def test_a_named_pipe_is_not_waited_for(made, tmp_path):
     folder = accept(made, "old", tmp_path, replace=False).folder
     packed(folder / records.PLAN).unlink()
     os.mkfifo(packed(folder / records.PLAN))
+    records.seal_run(folder)
 
     with pytest.raises(RecordError, match=r"plan\.json\.xz: not a file"):
         read_run(folder)

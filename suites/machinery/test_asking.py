@@ -8,14 +8,14 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from fixtures.claims import Claim, Effect, Reading, Verdict
+from fixtures.claims import Claim, Effect, Reading, Unit, Verdict
 from fixtures.known import Known
 from fixtures.subjects import Subject
 from reports.records import Case
 from suites.asking import ExactQuestion, Findings, asks, explain, planned_claims
 
 SUBJECT = Subject("kaiming_normal_", (256, 128), nonlinearity="relu")
-OF_STD = "% of the promised std"
+OF_STD = Unit.STD
 
 SCALE = ExactQuestion("weights.marginal.scale", "the std of the weights is 0.125")
 BOUNDS = ExactQuestion("weights.marginal.bounds", "no weight lies outside the bounds")
@@ -27,7 +27,7 @@ def findings(known=(), torch_version="2.13.0"):
 
 
 def reading(p, percent=-0.7, n=1000):
-    return Reading(n=n, p=p, effect=Effect(percent, OF_STD), detectable=Effect(0.2, OF_STD))
+    return Reading(n=n, p=p, effect=Effect(percent, OF_STD, 0.02), detectable=Effect(0.2, OF_STD))
 
 
 def found(p, **options):
@@ -44,10 +44,14 @@ def known(**fields):
         "claims": ("weights.marginal.*",),
         "subject": {"dtype": ("float32",)},
         "effect": "0.7 % low",
+        "effects": {"*.scale": (-1.0, 0.0)},
         "reason": "few bits",
         "reference": "https://example.org/1",
     }
     return Known(**usual | fields)
+
+
+MILDER = known(effects={"*": (-0.4, 0.0)})
 
 
 # Judging
@@ -131,7 +135,13 @@ def test_a_known_violation_is_an_expected_failure_that_names_it():
 
 
 @pytest.mark.parametrize(
-    "entry", [known(releases="<2"), known(claims=("weights.gain",)), known(subject={"dtype": ("x",)})]
+    "entry",
+    [
+        known(releases="<2"),
+        known(claims=("weights.gain",)),
+        known(subject={"dtype": ("x",)}),
+        known(effects={"*": (-0.4, 0.0)}),
+    ],
 )
 def test_a_violation_that_no_entry_covers_is_none_that_is_known(entry):
     with pytest.raises(pytest.fail.Exception):
@@ -213,7 +223,7 @@ def test_a_confirmed_violation_tells_both_looks():
 
 def test_an_effect_is_joined_to_its_unit():
     assert str(Effect(-0.6543, OF_STD)) == "-0.654% of the promised std"
-    assert str(Effect(3.3, "std at most")) == "3.3 std at most"
+    assert str(Effect(3.3, Unit.KS)) == "3.3 KS distance"
 
 
 def test_a_test_that_asks_nothing_plans_nothing(request):
@@ -231,3 +241,14 @@ def test_a_test_that_the_plan_knows_no_case_of_plans_nothing():
     item = SimpleNamespace(callspec=placeholder, get_closest_marker=lambda name: a_test_of_a_newer_suite.pytestmark[0])
 
     assert planned_claims([item]) == ()
+
+
+def test_an_effect_without_its_standard_error_is_a_family_that_is_not_finished():
+    made = findings()
+
+    with pytest.raises(
+        ValueError, match=r"weights\.marginal\.scale: the effect of a statistical claim states its standard"
+    ):
+        made.judge(
+            [(SCALE, lambda drawn: Reading(n=drawn, p=0.5, effect=Effect(0.1, OF_STD)))], lambda draws, seed: draws
+        )

@@ -20,6 +20,8 @@ from suites.timings.environment import complete, differences
 from suites.timings.limits import COPIED_BYTES, SECONDS, Limits, copied_bytes, kind_of_limit
 from suites.timings.measuring import compare_with_initialization, rates
 
+pytestmark = pytest.mark.subprocess
+
 pytest.importorskip("pytest_benchmark", reason="in the dependency group bench, which machinery includes")
 
 ROOT = Path(__file__).resolve().parents[2]

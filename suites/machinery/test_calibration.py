@@ -1,8 +1,7 @@
 """The judge is calibrated: on weights that follow the law exactly, P(p <= t) = t, or <= t where p is a bound.
 
 Every reading that is taken from a sketch is taken from 2000 independent ones, drawn by NumPy in float64 from the law
-itself and rounded to the dtype. Fresh draws each run, by the run's --seed. Each check fails by chance with probability
-ALARM; some 300 of them make this file fail by chance once in 300 000 runs.
+itself and rounded to the dtype. Fresh draws each run, by the run's --seed.
 """
 
 from __future__ import annotations
@@ -15,15 +14,15 @@ import torch
 from scipy import stats
 
 from fixtures.formats import cells_of
-from fixtures.laws import Normal, promised_law
+from fixtures.laws import Normal, grid_law, promised_law
 from fixtures.pvalues import binomial_p
 from fixtures.subjects import Subject
 from fixtures.weights import sketching
 from fixtures.weights.law_questions import law_questions
 from fixtures.weights.sketching import Sketcher
 from suites.conftest import settings_key
+from suites.machinery.chance import ALARM, no_oftener, within_chance
 
-ALARM = 1e-8
 REPLICATES = 2000
 LEVELS = (0.5, 0.1, 0.01)
 """Of 2000 p-values, 1000, 200 and 20 lie below these: enough to tell a level that is exceeded by an eighth, by 0.4 or
@@ -91,11 +90,15 @@ EXACT = ["weights.marginal.location", "weights.marginal.scale"]
 """Readings of Gaussian weights whose p-value is exact and continuous."""
 
 
+@pytest.mark.large_draws
+@pytest.mark.draws(ALARM, "one distance from the uniform law")
 @pytest.mark.parametrize("family", EXACT)
 def test_exact_continuous_p_values_are_uniform(p_values, family):
-    assert stats.kstest(p_values("normal-float32")[family], "uniform").pvalue > ALARM
+    assert within_chance(stats.kstest(p_values("normal-float32")[family], "uniform").pvalue)
 
 
+@pytest.mark.large_draws
+@pytest.mark.draws(60 * ALARM, "up to twenty readings at three levels")
 @pytest.mark.parametrize("scene", SCENES)
 def test_no_level_is_exceeded_by_any_reading(p_values, scene):
     found = p_values(scene)
@@ -104,19 +107,33 @@ def test_no_level_is_exceeded_by_any_reading(p_values, scene):
     exceeded = {
         f"{family}: {count} of {REPLICATES} p-values lie below {level}"
         for (family, level), count in hits.items()
-        if stats.binom.sf(count - 1, REPLICATES, level) < ALARM
+        if not no_oftener(count, REPLICATES, level)
     }
 
     assert not exceeded
 
 
+@pytest.mark.large_draws
+@pytest.mark.draws(20 * ALARM, "all replicates of a reading alike")
 @pytest.mark.parametrize("scene", SCENES)
 def test_no_reading_is_certain_of_everything(p_values, scene):
     # A bound may lie far above the exact value, but a p-value that never moves has no power at all. Weights that are
     # rarely zero, or have no value on a coarser grid, leave nothing to read.
     silent = {family.rsplit(".", 1)[1] for family, p in p_values(scene).items() if len(set(p)) == 1}
 
-    assert silent <= {"zeros", "resolution", "grid"}
+    assert silent <= {"zeros", "resolution", "grid"} | ({"extremes"} if both_ends_may_always_occur(scene) else set())
+
+
+def both_ends_may_always_occur(scene):
+    """Whether all replicates may have reached the lattice's ends, in which case there is nothing to tell apart.
+
+    Uniform bfloat16 weights miss the lowest value with chance exp(-6.6) in a replicate: none of 2000 does so in 7 of
+    100 runs. The highest but one, which counts as the highest, is missed once in 1e8 runs.
+    """
+    law = grid_law(promised_law(SCENES[scene]), SCENES[scene].dtype)
+    lowest = law.masses[law.occupied[0]]
+    reached = -math.expm1(TENSORS * math.prod(SHAPE) * math.log1p(-lowest))
+    return reached**REPLICATES > ALARM
 
 
 def tail_outcomes(law, dtype, draws, k):
@@ -129,15 +146,17 @@ def tail_outcomes(law, dtype, draws, k):
     return p_values, stats.binom.pmf(counts, draws, probability)
 
 
+@pytest.mark.large_draws
+@pytest.mark.draws(ALARM, "one distance from the uniform law")
 @pytest.mark.parametrize("scene", ["normal-float32", "normal-float16"])
 @pytest.mark.parametrize("k", [3, 4])
-def test_discrete_p_values_are_uniform_after_randomisation(p_values, scene, k):
+def test_discrete_p_values_are_uniform_after_randomisation(p_values, scene, k, generator):
     subject, found = SCENES[scene], p_values(scene)[f"weights.marginal.tail{k}"]
     possible, chances = tail_outcomes(promised_law(subject), subject.dtype, TENSORS * math.prod(SHAPE), k)
-    generator = np.random.default_rng(0)  # breaks ties; the p-values themselves are fresh
 
     below = np.array([chances[possible < p * (1 - 1e-9)].sum() for p in found])
     equal = np.array([chances[np.isclose(possible, p, rtol=1e-9, atol=0)].sum() for p in found])
 
     assert (equal > 0).all()
-    assert stats.kstest(below + equal * generator.uniform(size=REPLICATES), "uniform").pvalue > ALARM
+    ties_broken = below + equal * generator.uniform(size=REPLICATES)
+    assert within_chance(stats.kstest(ties_broken, "uniform").pvalue)

@@ -13,9 +13,12 @@ from fixtures.claims import Verdict
 from fixtures.weights.module_defaults import DEFAULTS, drawn_parameters, uninitialized_memory_is_nan
 from fixtures.weights.small_models import equal_pair, random_parameters, tutorial_parameters, unequal_layers
 from reports import records
-from suites.machinery.test_module_faults import STOP, run_suite
+from suites.machinery.chance import SURE, fresh_seed
+from suites.machinery.running import PASS, STOP, run_in_process
 
-PASS = 0
+SUITE = "suites/weights/test_module_defaults.py"
+
+pytestmark = SURE
 
 
 def verdicts(folder):
@@ -43,7 +46,7 @@ def test_a_parameter_of_another_shape_is_refused(monkeypatch):
 def test_a_module_that_this_torch_lacks_is_no_evidence(tmp_path, monkeypatch):
     monkeypatch.delattr(nn, "RMSNorm", raising=False)
 
-    assert run_suite(tmp_path, "-k", "nn.RMSNorm") == PASS
+    assert run_in_process(SUITE, tmp_path, "-k", "nn.RMSNorm") == PASS
 
     ((verdict, note),) = verdicts(tmp_path)
     assert (verdict, note) == (Verdict.NO_EVIDENCE, f"torch {torch.__version__} has no nn.RMSNorm")
@@ -55,12 +58,12 @@ def test_a_module_that_cannot_be_built_is_a_counterexample_in_words(tmp_path, mo
 
     monkeypatch.setattr(nn.Bilinear, "__init__", refuse)
 
-    assert run_suite(tmp_path, "-k", "nn.Bilinear") == STOP
+    assert run_in_process(SUITE, tmp_path, "-k", "nn.Bilinear") == STOP
     assert verdicts(tmp_path) == {(Verdict.VIOLATED, "raised TypeError: no longer takes sizes")}
 
 
 def test_equal_parameters_are_found_and_constants_are_left_out():
-    torch.manual_seed(0)
+    torch.manual_seed(fresh_seed())
     model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 4), nn.BatchNorm1d(4))
     assert list(random_parameters(model)) == ["0.weight", "0.bias", "2.weight", "2.bias"]
     assert equal_pair(random_parameters(model)) is None

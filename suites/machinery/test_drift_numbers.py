@@ -12,8 +12,11 @@ from reports.drift.numbers import Outcome, compared, training_drifts
 from reports.reasons import Outcome as Decision
 from reports.records import Run
 from reports.verdict import gate
+from suites.machinery.chance import SURE, fresh_seed
 from suites.machinery.making_runs import claim
 from suites.machinery.making_runs import run as made
+
+pytestmark = SURE
 
 STEPS, LAYERS, RUNS = 5, 3, 4
 ROUNDED, ULP = 1e-4, 1e-7
@@ -22,7 +25,7 @@ KEY = "Adam(lr=0.001)-any-float32-tutorial-cpu"
 
 def trajectory(runs=(), scale=0.0, seed=1):
     """Numbers about 1 that stray by a scale."""
-    draws = np.random.default_rng(seed)
+    draws = np.random.default_rng([fresh_seed(), seed])
     shapes = ((*runs, STEPS), (*runs, STEPS, LAYERS), (*runs, STEPS, LAYERS))
     return Trajectory(*(1 + scale * draws.standard_normal(shape) for shape in shapes))
 

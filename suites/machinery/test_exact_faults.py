@@ -15,6 +15,7 @@ from torch.nn import init
 from fixtures.claims import Verdict
 from suites import refuting
 from suites.machinery.answering import answers, target_of, violation
+from suites.machinery.chance import SURE
 from suites.refuting import KAIMING
 from suites.weights import test_autograd as autograd
 from suites.weights import test_calculate_gain as gains
@@ -24,6 +25,8 @@ from suites.weights import test_digests as digests
 from suites.weights import test_fan as fans
 from suites.weights import test_gain as scaling
 from suites.weights import test_layouts as layouts
+
+pytestmark = SURE
 
 MODULES = (autograd, gains, contract, determinism, digests, fans, scaling, layouts)
 ASKING = [

@@ -4,70 +4,70 @@ import signal
 
 import pytest
 
-from fixtures.claims import SCHEMA
 from fixtures.environments import failures
 from fixtures.environments.failures import Failure, failed_install, failed_run, without_credentials
 from fixtures.environments.processes import Ended
+from fixtures.schema import SCHEMA
 from reports import records
 
 NO_TORCH = "ERROR: Could not find a version that satisfies the requirement torch==9.9.9 (from versions: 2.6.0)"
 
 
+NO_WHEEL = "ERROR: torch-2.6.0-cp39-cp39-win_amd64.whl is not a supported wheel on this platform."
+CONFLICT = "ERROR: Cannot install torch==2.6.0 because these package versions have conflicting dependencies."
+REFUSALS = [
+    NO_TORCH,
+    "satisfies the requirement torch==9.9 (from versions: none)\nERROR: No matching distribution found for torch==9.9",
+    f"Could not fetch URL https://host.test/torch/: 404 Client Error: Not Found - skipping\n{NO_TORCH}",
+    "ERROR: Could not find a version that satisfies the requirement triton==9 (from torch) (from versions: 1)",
+    "ERROR: Could not find a version that satisfies the requirement pytest>=8 (from versions: none)",
+    CONFLICT,
+    f"{CONFLICT}\nThe user requested torch==2.6.0\nThe user requested (constraint) torch<2",
+    "ERROR: Could not install requirement torch from http://host.test because of HTTP error 404 Client",
+    NO_WHEEL,
+    "ERROR: Package 'torch' requires a different Python: 3.14.0 not in '<3.13'",
+]
+UNREACHED = [
+    f"Could not fetch URL https://host.test/torch/: connection error: refused - skipping\n{NO_TORCH}",
+    f"WARNING: Retrying (Retry(total=0, connect=None)) after connection broken\n{NO_TORCH}",
+    f"Could not fetch URL https://host.test/torch/: 503 Server Error: busy - skipping\n{NO_TORCH}",
+    f"Could not fetch URL https://host.test/torch/: 403 Client Error: no - skipping\n{NO_TORCH}",
+    f"WARNING: Location '/mnt/wheels' is ignored: it is either a non-existing path or\n{NO_TORCH}",
+    "ERROR: Could not install requirement torch from http://host.test because of HTTP error 502 Ser",
+    "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device",
+    "ERROR: something that pip has never said before",
+]
+
+
+@pytest.mark.parametrize("log", REFUSALS)
+def test_a_refusal_of_pips_is_nobodys_fault_and_told_as_one(log):
+    failure = failed_install("9.9.9", log, log.splitlines())
+
+    assert failure.blames == "surroundings"
+    assert failure.reason.startswith("9.9.9 was not found: pip has nothing to install")
+
+
+@pytest.mark.parametrize("log", UNREACHED)
+def test_an_index_that_did_not_answer_says_nothing_about_torch(log):
+    failure = failed_install("9.9.9", log, log.splitlines())
+
+    assert failure.blames == "surroundings"
+    assert failure.reason.startswith("9.9.9 was not installed, which says nothing about torch")
+
+
 @pytest.mark.parametrize(
-    ("log", "blamed"),
+    "log",
     [
-        (NO_TORCH, "framework"),
-        ("satisfies the requirement torch==9.9 (from versions: none)", "surroundings"),
-        (
-            f"Could not fetch URL https://host.test/torch/: 404 Client Error: Not Found - skipping\n{NO_TORCH}",
-            "framework",
-        ),
-        (
-            "Could not find a version that satisfies the requirement triton==9 (from torch) (from versions: 1)",
-            "framework",
-        ),
-        ("Could not find a version that satisfies the requirement sub (from triton->torch==2.6.0)", "framework"),
-        ("Could not find a version that satisfies the requirement pytest>=8 (from versions: none)", "surroundings"),
-        ("Could not find a version that satisfies the requirement torch-extras (from versions: none)", "surroundings"),
-        (
-            f"Could not fetch URL https://host.test/torch/: connection error: refused - skipping\n{NO_TORCH}",
-            "surroundings",
-        ),
-        (f"WARNING: Retrying (Retry(total=0, connect=None)) after connection broken\n{NO_TORCH}", "surroundings"),
-        (
-            f"Could not fetch URL https://host.test/torch/: 503 Server Error: busy - skipping\n{NO_TORCH}",
-            "surroundings",
-        ),
-        (f"Could not fetch URL https://host.test/torch/: 403 Client Error: no - skipping\n{NO_TORCH}", "surroundings"),
-        (
-            f"WARNING: Location '/mnt/wheels' is ignored: it is either a non-existing path or\n{NO_TORCH}",
-            "surroundings",
-        ),
-        (
-            "ERROR: Cannot install torch==2.6.0 because these package versions have conflicting dependencies.",
-            "framework",
-        ),
-        (
-            "ERROR: Cannot install torch==2.6.0 because these package versions have conflicting dependencies.\n"
-            "The user requested torch==2.6.0\nThe user requested (constraint) torch<2",
-            "surroundings",
-        ),
-        ("ERROR: Cannot install scipy and numpy because these package versions have conflicting", "surroundings"),
-        (
-            "ERROR: Could not install requirement torch from http://host.test because of HTTP error 404 Client",
-            "framework",
-        ),
-        (
-            "ERROR: Could not install requirement torch from http://host.test because of HTTP error 502 Ser",
-            "surroundings",
-        ),
-        ("ERROR: Wheel 'torch' located at /wheels/torch-2.6.0-py3-none-any.whl is invalid.", "framework"),
-        ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", "surroundings"),
-        ("ERROR: something that pip has never said before", "surroundings"),
+        "ERROR: Wheel 'torch' located at /wheels/torch-2.6.0-py3-none-any.whl is invalid.",
+        "  ERROR: Failed building wheel for torch",
+        "ERROR: Failed to build 'torch' when getting requirements to build wheel",
     ],
 )
-def test_a_failing_install_is_the_frameworks_fault_only_where_the_index_answered(log, blamed):
-    assert failed_install("9.9.9", log, log.splitlines()).blames == blamed
+def test_a_torch_that_was_found_and_cannot_be_installed_is_at_fault(log):
+    failure = failed_install("9.9.9", log, log.splitlines())
+
+    assert failure.blames == "framework"
+    assert failure.reason.startswith("9.9.9 cannot be installed")
 
 
 def test_a_failing_install_says_in_one_line_what_pip_said():
@@ -75,7 +75,8 @@ def test_a_failing_install_says_in_one_line_what_pip_said():
 
     failure = failed_install("9.9.9", NO_TORCH, tail)
 
-    assert failure.reason == "9.9.9 cannot be installed (No matching distribution found for torch==9.9.9)"
+    said = "No matching distribution found for torch==9.9.9"
+    assert failure.reason == f"9.9.9 was not found: pip has nothing to install ({said})"
 
 
 def ended(code=0, timed_out=False, output=""):
@@ -100,15 +101,52 @@ def ended(code=0, timed_out=False, output=""):
     ],
 )
 def test_a_run_that_was_cut_short_is_blamed(how, blamed, reason):
-    failure = failed_run(how, finished=False)
+    failure = failed_run(how, expected=None)
 
     assert (failure.stage, failure.blames) == ("run", blamed)
     assert reason in failure.reason
 
 
 @pytest.mark.parametrize("code", [0, 1, 2])
-def test_a_run_that_wrote_its_claims_is_no_failure(code):
-    assert failed_run(ended(code), finished=True) is None
+def test_a_run_that_ends_as_its_claims_ask_for_is_no_failure(code):
+    assert failed_run(ended(code), expected=code) is None
+
+
+@pytest.mark.parametrize(("code", "expected"), [(1, 0), (3, 0), (2, 0), (0, 1), (3, 1), (0, 2), (5, 2)])
+def test_an_end_that_contradicts_the_claims_is_no_evidence(code, expected):
+    failure = failed_run(ended(code, output="a last line\n"), expected)
+
+    assert failure.blames == "surroundings"
+    assert failure.reason.startswith(f"ended with exit status {code}, and its claims ask for {expected}")
+    assert failure.tail == ("a last line",)
+
+
+IN_THEIRS = "Segmentation fault in kaiming_normal_, my_init.py:12"
+CRASH = """\
+Fatal Python error: Segmentation fault
+
+Current thread 0x00007f (most recent call first):
+  File "/somewhere/my_init.py", line 12 in kaiming_normal_
+  File "/somewhere/drawing.py", line 32 in initialize
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        (
+            ended(-signal.SIGSEGV, output=CRASH),
+            "crashed (SIGSEGV, Segmentation fault in kaiming_normal_, my_init.py:12)",
+        ),
+        (ended(2, output=CRASH), "a worker process crashed, Segmentation fault in kaiming_normal_, my_init.py:12"),
+        (ended(-signal.SIGKILL, timed_out=True), "hung: killed after 3 s"),
+    ],
+)
+def test_a_crash_and_a_hang_are_told_by_case_function_and_signal(how, reason):
+    failure = failed_run(how, None, ["test_law.py::test_law[kaiming_normal_-3x5]", "test_fan.py::test_fan[1x1]"])
+
+    cases = "test_law.py::test_law[kaiming_normal_-3x5] and test_fan.py::test_fan[1x1]"
+    assert failure.reason == f"{reason} while asking {cases}"
 
 
 def test_reports_read_what_is_written_here(tmp_path):

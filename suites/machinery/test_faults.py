@@ -1,4 +1,4 @@
-"""A representative dozen of the planted faults, by the real command line; `nox -s faults` plants them all."""
+"""A representative dozen of the planted faults, one by the real command line; `nox -s faults` plants them all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import torch
 from fixtures.faults import FAULTS
 from fixtures.subjects import DTYPES
 from reports.faults import FaultOutcome
-from suites.machinery.fault_matrix import HEALTHY, HEALTHY_SUITES, plant, tables_of
+from suites.machinery.chance import CLAIM, SURE, fresh_seed
+from suites.machinery.fault_matrix import HEALTHY, HEALTHY_SUITES, plant, selection, tables_of
+from suites.machinery.running import STOP, violated_in
 
 DOZEN = (
     "half_percent_scale",
@@ -30,17 +32,42 @@ DOZEN = (
 FEWEST_FAULTS = 40
 
 
+LAW = "suites/weights/test_law.py"
+
+ASKING = {"fan": "suites/weights/test_fan.py"}
+"""Who asks for the families that are not read from a law's sketch."""
+
+CORE = "(784x256 or 64x64x3x3)"
+"""Of the law's subjects those that are drawn most of: `nox -s faults` asks all of them."""
+
+
+@pytest.mark.large_draws
+@SURE
 @pytest.mark.parametrize("name", DOZEN)
 def test_a_planted_fault_is_stopped_by_the_family_that_should_see_it(name, tmp_path):
-    outcome = plant(name, tmp_path / "run")
+    fault = FAULTS[name]
+    suite = ASKING.get(fault.family.split(".")[1], LAW)
+    selected = selection(fault.dtypes, fault.initializers) + (f" and {CORE}" if suite == LAW else "")
+    code, violated = violated_in(suite, tmp_path, "--target", f"fixtures.faults.{name}", "-k", selected)
 
-    assert outcome.as_it_should, (outcome.code, outcome.seen, outcome.tail)
+    assert code == STOP
+    assert any(claim.family.startswith(fault.family) for claim in violated)
 
 
+@SURE
+@pytest.mark.subprocess
+def test_a_fault_is_planted_by_the_real_command_line(tmp_path):
+    outcome = plant(DOZEN[0], tmp_path / "run", fresh_seed())
+
+    assert outcome.as_it_should, "\n".join(outcome.tail)
+
+
+@pytest.mark.draws(5000 * CLAIM, "claims of a healthy suite")
+@pytest.mark.subprocess
 def test_the_healthy_target_passes(tmp_path):
-    outcome = plant(HEALTHY, tmp_path / "run")
+    outcome = plant(HEALTHY, tmp_path / "run", fresh_seed())
 
-    assert outcome.as_it_should, (outcome.code, outcome.seen, outcome.tail)
+    assert outcome.as_it_should, "\n".join(outcome.tail)
 
 
 def test_every_fault_says_what_it_is_and_who_must_see_it():
@@ -51,6 +78,7 @@ def test_every_fault_says_what_it_is_and_who_must_see_it():
         assert set(fault.dtypes) <= set(DTYPES)
 
 
+@pytest.mark.draws(0, "of what the faults draw nothing is looked at")
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_takes_what_torch_takes_and_spoils_the_tensor_in_place(name):
     fault = FAULTS[name]

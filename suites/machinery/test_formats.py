@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from fixtures.formats import CELLS, cells_of, rounded_outward, spacing, unit_roundoff
 from fixtures.subjects import DTYPES, HALF_TYPES
+from suites.machinery.chance import SURE
 
 LARGEST = {name: torch.finfo(getattr(torch, name)).max for name in DTYPES}
 POSITIVE = {name: st.floats(0, LARGEST[name] / 2, exclude_min=True) for name in DTYPES}
@@ -46,9 +47,10 @@ def test_a_real_lands_in_the_float32_cell_that_the_thresholds_name(dtype):
     np.testing.assert_array_equal(above, cells.first[1:])
 
 
+@SURE
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_random_values_lie_in_the_cell_of_their_code(dtype):
-    bits = np.random.default_rng(0).integers(0, 1 << 32, 200_000, dtype=np.uint64).astype(np.uint32)
+def test_random_values_lie_in_the_cell_of_their_code(dtype, generator):
+    bits = generator.integers(0, 1 << 32, 200_000, dtype=np.uint64).astype(np.uint32)
     finite = bits.view(np.float32)[np.isfinite(bits.view(np.float32))]
     if dtype in HALF_TYPES:
         values = torch.from_numpy(finite).to(getattr(torch, dtype))

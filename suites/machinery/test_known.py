@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 import pytest
 
+from fixtures.claims import Effect, Unit, Verdict
+from fixtures.judgement import DEVIATES
 from fixtures.known import NAME, WITNESSES, WORKLOAD, KnownError, read_known
 from suites.conftest import KNOWN_VIOLATIONS
-from suites.machinery.making_runs import subject, violated
+from suites.machinery.making_runs import contract, subject, violated
 
 ENTRY = """\
 [[known]]
@@ -15,6 +19,8 @@ releases = ">=2.2,<2.12"
 claims = ["weights.marginal.scale", "weights.marginal.tail*"]
 subject = { dtype = ["bfloat16", "float16"], device = ["cpu"] }
 effect = "std 0.7 % low"
+effects."weights.marginal.scale" = [-1.0, 0.0]
+effects."weights.marginal.tail*" = [-100, 0]
 reason = "8 bits"
 reference = "https://example.org/166853"
 """
@@ -58,9 +64,9 @@ def test_an_entry_covers_its_claims_subjects_and_releases(written, family, dtype
         ("known = 3", "known.toml: known: tables headed [[known]] are accepted"),
         ("known = [3]", "known.toml: known: tables headed [[known]] are accepted"),
         (ENTRY.replace("[[known]]", "[[knwon]]"), "known.toml: unknown key 'knwon'; did you mean 'known'?"),
-        (ENTRY.replace("effect", "efect"), "known.toml: half-normal: unknown key 'efect'; did you mean 'effect'?"),
-        (ENTRY.replace("effect", "x"), "half-normal: unknown key 'x'; accepted: claims, effect, id, reason, ref"),
-        (ENTRY + 'owner = "me"', "half-normal: unknown key 'owner'; accepted: claims, effect, id, reason, ref"),
+        (ENTRY.replace("effect =", "efect ="), "known.toml: half-normal: unknown key 'efect'; did you mean 'effect'?"),
+        (ENTRY.replace("effect =", "x ="), "half-normal: unknown key 'x'; accepted: claims, counterexamples, effect, "),
+        (ENTRY + 'owner = "me"', "half-normal: unknown key 'owner'; accepted: claims, counterexamples, effect, "),
         (ENTRY.replace('effect = "std 0.7 % low"', ""), "half-normal: effect is missing"),
         (ENTRY.replace("std 0.7 % low", ""), "half-normal: effect is empty"),
         (ENTRY.replace(">=2.2,<2.12", ""), "half-normal: releases is empty"),
@@ -74,7 +80,19 @@ def test_an_entry_covers_its_claims_subjects_and_releases(written, family, dtype
         (ENTRY.replace('"weights.marginal.scale", "weights.marginal.tail*"', "7"), "Expected `str`, got `int`"),
         (ENTRY.replace(">=2.2", "since 2.2"), "known.toml: half-normal: releases: Invalid specifier: 'since 2.2"),
         (ENTRY.replace("device = ", "devise = "), "half-normal: subject: unknown key 'devise'; did you mean 'device'?"),
-        (ENTRY + 'tiers = ["\\n"]', "half-normal: Invalid enum value '\\n' - at `$.tiers[0]`"),
+        (ENTRY + 'tiers = ["\\n"]', "half-normal: Invalid enum value ' ' - at `$.tiers[0]`"),
+        (
+            ENTRY + "counterexamples = ['.*']",
+            "half-normal: counterexamples: '.*' matches any words; name what is wrong",
+        ),
+        (ENTRY.replace("effects", "#"), "half-normal: effects or counterexamples are needed: what tells this defect"),
+        (
+            ENTRY.replace("[-1.0, 0.0]", "[0, -1]"),
+            "half-normal: effects: weights.marginal.scale: the least",
+        ),
+        (ENTRY.replace("[-1.0, 0.0]", "[-inf, 0]"), "half-normal: effects: weights.marginal.scale: two finite numbers"),
+        (ENTRY.replace("[-1.0, 0.0]", "[1]"), "half-normal: Expected `array` of length 2, got 1"),
+        (ENTRY + 'counterexamples = ["("]', "half-normal: counterexamples: '(' is no regular expression"),
         (ENTRY + 'tiers = ["quik"]', "half-normal: Invalid enum value 'quik' - at `$.tiers[0]`"),
         (ENTRY + ENTRY, "known.toml: half-normal stands twice"),
     ],
@@ -166,3 +184,46 @@ def test_an_empty_file_knows_nothing(written):
 
 def test_the_projects_own_file_can_be_used():
     assert read_known(KNOWN_VIOLATIONS)
+
+
+# What a defect is
+
+
+def explained(entry, percent, standard_error=0.0, family="weights.marginal.scale"):
+    return entry.explains(violated(family, "bfloat16", effect=Effect(percent, Unit.STD, standard_error)))
+
+
+def test_an_effect_of_another_size_is_another_defect(written):
+    (entry,) = read_known(written(ENTRY))
+
+    assert explained(entry, -0.7)
+    assert not explained(entry, -5.0)
+    assert not explained(entry, 0.2)
+    assert explained(entry, -1.1, 0.1 / DEVIATES)
+    assert not explained(entry, -1.11, 0.1 / DEVIATES)
+    assert not explained(entry, -0.7, family="weights.marginal.location")
+    assert not entry.explains(violated(effect=None))
+
+
+@pytest.mark.parametrize(
+    ("words", "known"),
+    [
+        ("1 of 3 elements differs: length 5: gelu(inf) is nan, not inf: no rounding explains it", True),
+        ("12 of 27 elements differ, the first at length 5: gelu(inf); the worst, length 5: gelu(inf) is nan, not inf: "
+         "no rounding explains it", True),
+        ("12 of 27 elements differ, the first at length 5: gelu(inf); the worst, length 5: gelu(inf) is -7, not inf: "
+         "no rounding explains it", False),
+        ("1 of 3 elements differs: length 5: gelu(-inf) is nan, not -0: no rounding explains it", False),
+        ("raised RuntimeError: gelu(inf)", False),
+    ],
+)  # fmt: skip
+def test_an_exact_claim_is_known_by_its_counterexample(words, known):
+    (gelu,) = [entry for entry in read_known(KNOWN_VIOLATIONS) if entry.id == "gelu-of-infinity"]
+
+    assert gelu.explains(contract(Verdict.VIOLATED, words)) is known
+
+
+def test_every_known_violation_says_what_identifies_each_of_its_claims():
+    for entry in read_known(KNOWN_VIOLATIONS):
+        for pattern in entry.claims:
+            assert entry.counterexamples or any(fnmatchcase(pattern, one) for one in entry.effects), (entry.id, pattern)

@@ -10,10 +10,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from fixtures.laws import GridLaw, Normal, Uniform, fan, gain, grid_law, promised_law
 from fixtures.subjects import DTYPES, HALF_TYPES, Subject
 from fixtures.weights.strategies import NONLINEARITIES, slopes, weight_shapes
+from suites.machinery.chance import ALARM, within_chance
 
 STD = 0.0505
 """That of a fan of 784, about: no power of two, so that no cell's edge is a round number of std."""
@@ -117,16 +119,17 @@ def test_the_mass_of_a_uniform_cell_is_its_share_of_the_interval(dtype):
     assert law.cells.first[law.occupied[-1]] == float(torch.tensor(STD).to(getattr(torch, dtype)))
 
 
+@pytest.mark.draws(40 * ALARM, "forty counts")
 @pytest.mark.parametrize("dtype", HALF_TYPES)
-def test_torchs_rounding_of_normal_draws_follows_the_lattice(dtype):
-    # A histogram of 1e6 rounded float64 draws over the 40 most frequent values: each count within 6 standard errors,
-    # which chance exceeds once in ten million runs.
+def test_torchs_rounding_of_normal_draws_follows_the_lattice(dtype, generator):
+    # A histogram of 1e6 rounded float64 draws over the 40 most frequent values.
     law = GridLaw(Normal(STD), dtype)
-    draws = torch.from_numpy(np.random.default_rng(3).normal(0, STD, 10**6)).to(getattr(torch, dtype))
+    draws = torch.from_numpy(generator.normal(0, STD, 10**6)).to(getattr(torch, dtype))
     frequent = np.argsort(law.masses)[-40:]
     counts = np.array([int((draws == value).sum()) for value in law.cells.first[frequent]])
 
-    assert (np.abs(counts - 1e6 * law.masses[frequent]) < 6 * np.sqrt(1e6 * law.masses[frequent])).all()
+    above, below = (tail(counts, 10**6, law.masses[frequent]) for tail in (stats.binom.sf, stats.binom.cdf))
+    assert within_chance(2 * np.minimum(above + stats.binom.pmf(counts, 10**6, law.masses[frequent]), below))
 
 
 def test_a_law_on_a_grid_is_kept_for_the_next_question():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import zlib
 
 import numpy as np
 import pytest
@@ -21,22 +20,19 @@ from fixtures.propagation.layers import (
     worst_layer,
 )
 from fixtures.propagation.likeness import ANY_TWO, LAGS, Likeness
-from suites.conftest import settings_key
+from suites.machinery.chance import ALARM, FAR, FAR_MISS, SURE, no_oftener, within_chance
 
-ALARM = 1e-8
+pytestmark = SURE
+
 REPLICATES = 2000
 LEVELS = (0.5, 0.1, 0.01)
+A_COUNT = pytest.mark.draws(len(LEVELS) * ALARM, "a count at each level")
 
 ROUNDINGS = 1e-16
 RESOLUTION = 0.01
 
 WIDTH, DEPTH, INPUTS = 6, 4, 3
 """As narrow as it gets: what is exact here is exact for wider networks."""
-
-
-@pytest.fixture
-def generator(pytestconfig, request):
-    return np.random.default_rng([pytestconfig.stash[settings_key].seed, zlib.crc32(request.node.name.encode())])
 
 
 SCENES = {
@@ -71,6 +67,7 @@ def sums(passed, std):
     return forward, backward
 
 
+@pytest.mark.draws(14 * ALARM, "two directions: one distance from the uniform law, and six pairs of layers, each")
 @pytest.mark.parametrize("scene", SCENES)
 def test_both_laws_are_exact_and_independent_from_layer_to_layer(scene, generator):
     drawn = [sums(network(generator, scene, 0.5), 0.5) for _ in range(REPLICATES)]
@@ -79,11 +76,11 @@ def test_both_laws_are_exact_and_independent_from_layer_to_layer(scene, generato
         layers = Layers.of([networks[direction] for networks in drawn])
         uniforms = stats.chi2.cdf(layers.totals, np.where(layers.degrees, layers.degrees, np.nan))
         kept = uniforms[~np.isnan(uniforms)]
-        assert stats.kstest(kept, "uniform").pvalue > ALARM
+        assert within_chance(stats.kstest(kept, "uniform").pvalue)
         for earlier, later in itertools.combinations(range(DEPTH), 2):
             both = ~np.isnan(uniforms[:, earlier] + uniforms[:, later])
             rank = stats.spearmanr(uniforms[both, earlier], uniforms[both, later])
-            assert rank.pvalue > ALARM
+            assert within_chance(rank.pvalue)
 
 
 def test_degrees_of_freedom_are_those_of_the_law(generator):
@@ -121,37 +118,40 @@ def layers_of(generator, networks, depth, degrees, scale=1.0):
     return Layers(totals, np.full((networks, depth), degrees))
 
 
+@pytest.mark.draws(4 * ALARM, "a count at three levels, and a distance from the uniform law")
 @pytest.mark.parametrize("name", READINGS)
 def test_no_level_is_exceeded_by_any_reading(name, generator):
     read = READINGS[name][1]
     p = np.array([read(layers_of(generator, 5, 8, 12)).p for _ in range(REPLICATES)])
 
     for level in LEVELS:
-        assert stats.binom.sf(int((p <= level).sum()) - 1, REPLICATES, level) > ALARM
+        assert no_oftener((p <= level).sum(), REPLICATES, level)
     if name == "scale":  # exact and continuous
-        assert stats.kstest(p, "uniform").pvalue > ALARM
+        assert within_chance(stats.kstest(p, "uniform").pvalue)
 
 
+@pytest.mark.draws(FAR_MISS, "a quarter more than is stated to be seen")
 def test_a_scale_that_is_off_everywhere_is_seen_where_it_is_said_to_be(generator):
     error = pooled_scale(layers_of(generator, 8, 64, 12288)).detectable.value / 100
 
-    reading = pooled_scale(layers_of(generator, 8, 64, 12288, 1 + error))
+    reading = pooled_scale(layers_of(generator, 8, 64, 12288, 1 + FAR * error))
 
     assert reading.p < SCREEN
 
 
+@pytest.mark.draws(ALARM + FAR_MISS, "a quarter more than is resolved, and the next worst p-value")
 @pytest.mark.parametrize("at", [0, 17, 63])
-def test_one_layer_off_by_what_is_resolved_is_seen_and_named(at, generator):
+def test_one_layer_off_by_more_than_is_resolved_is_seen_and_named(at, generator):
     networks = int(np.ceil(degrees_to_resolve(64, 0.02) / 12288))
     scales = np.ones(64)
-    scales[at] = 1.02
+    scales[at] = 1 + FAR * 0.02
 
     reading = worst_layer(layers_of(generator, networks, 64, 12288, scales))
 
     assert reading.p < SCREEN
     assert reading.where.startswith(f"layer {at + 1} of 64 (next worst, layer ")
     p_of_next = float(reading.where.removesuffix(")").rpartition(" ")[2])
-    assert 64 * p_of_next > ALARM  # chance leaves the rest as it is
+    assert within_chance(64 * p_of_next)  # chance leaves the rest as it is
 
 
 def test_scales_that_differ_from_network_to_network_are_seen_in_the_shape(generator):
@@ -195,19 +195,21 @@ def likeness_of(networks):
     return likeness
 
 
+@A_COUNT
 @pytest.mark.parametrize("read", [lambda like: like.neighbours(gaussian=True), Likeness.any_two])
 def test_likeness_of_independent_layers_exceeds_no_level(read, generator):
     p = np.array([read(likeness_of(generator.normal(0, 1, (2, 4, 50)))).p for _ in range(REPLICATES)])
 
     for level in LEVELS:
-        assert stats.binom.sf(int((p <= level).sum()) - 1, REPLICATES, level) > ALARM
+        assert no_oftener((p <= level).sum(), REPLICATES, level)
 
 
+@A_COUNT
 def test_likeness_of_rearranged_layers_exceeds_no_level(generator):
     p = np.array([likeness_of(generator.normal(0, 1, (2, 3, 16, 16))).any_order().p for _ in range(REPLICATES)])
 
     for level in LEVELS:
-        assert stats.binom.sf(int((p <= level).sum()) - 1, REPLICATES, level) > ALARM
+        assert no_oftener((p <= level).sum(), REPLICATES, level)
 
 
 REARRANGEMENTS = {
@@ -229,7 +231,7 @@ def test_a_layer_that_is_another_one_rearranged_is_seen_and_named(way, shape, ge
     # A square matrix and its transpose are a little alike as they are: they share the diagonal, and what lies beside it
     # counts twice.
     if way != "transposed" or shape[0] != shape[1]:
-        assert likeness_of([weights]).any_two().p > ALARM
+        assert within_chance(likeness_of([weights]).any_two().p)
 
 
 def test_layers_too_small_to_tell_are_no_evidence(generator):
@@ -237,9 +239,10 @@ def test_layers_too_small_to_tell_are_no_evidence(generator):
     assert likeness_of([generator.normal(0, 1, (5, 50))]).any_two().blind
 
 
+@pytest.mark.draws(FAR_MISS, "a quarter more than is stated to be seen")
 def test_correlated_neighbours_are_seen_where_they_are_said_to_be(generator):
     weights = generator.normal(0, 1, (8, 20_000))
-    correlation = likeness_of([weights]).neighbours(gaussian=True).detectable.value / 100
+    correlation = likeness_of([weights]).neighbours(gaussian=True).detectable.value / 100 * FAR
     for layer in range(1, 8):
         weights[layer] = correlation * weights[layer - 1] + np.sqrt(1 - correlation**2) * weights[layer]
 

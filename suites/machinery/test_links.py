@@ -36,8 +36,9 @@ from fixtures.propagation.links.matmul import (
     rounded_once,
 )
 from fixtures.subjects import DTYPES, HALF_TYPES, Subject
+from suites.machinery.chance import SURE, fresh_seed
 
-SEED = 1
+pytestmark = SURE
 DIGITS = 40
 
 
@@ -206,7 +207,7 @@ def test_what_is_planted_is_of_the_dtype_and_has_every_kind_of_value(dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_integers_are_rounded_as_torch_rounds_them(dtype):
-    integers = np.random.default_rng(SEED).integers(-(2**14), 2**14, 1000).astype(float)
+    integers = np.random.default_rng(fresh_seed()).integers(-(2**14), 2**14, 1000).astype(float)
 
     assert np.array_equal(
         rounded_once(integers, dtype), in_float64(torch.from_numpy(integers).to(getattr(torch, dtype)))
@@ -250,7 +251,7 @@ def test_the_sum_of_no_more_products_than_the_unit_roundoff_allows_is_bounded():
 )
 def test_the_gradients_of_a_convolution_are_its_adjoints(module, size):
     """<f(x), d> = <x, f^T(d)> = <W, dW>, whatever torch says."""
-    random = np.random.default_rng(SEED)
+    random = np.random.default_rng(fresh_seed())
     inputs, geometry = random.standard_normal((2, module.in_channels, *size)), Geometry.of(module)
     weight = random.standard_normal(tuple(module.weight.shape))
     gradients = random.standard_normal((2, module.out_channels, *geometry.output_sizes(size)))
@@ -278,7 +279,7 @@ def planting():
 def test_a_wrong_function_is_seen_in_every_dtype(name, fault, dtype, planting):
     planting(fault)
 
-    found = elementwise(subject_of(name, dtype), SEED)
+    found = elementwise(subject_of(name, dtype), fresh_seed())
 
     assert found.values.counterexample
     assert found.slopes.counterexample
@@ -289,7 +290,7 @@ def test_a_wrong_function_is_seen_in_every_dtype(name, fault, dtype, planting):
 def test_a_wrong_relu_is_seen_in_every_dtype(fault, dtype, planting):
     planting(fault)
 
-    found = elementwise(subject_of("relu", dtype), SEED)
+    found = elementwise(subject_of("relu", dtype), fresh_seed())
 
     assert found.values.counterexample or found.slopes.counterexample
 
@@ -298,7 +299,7 @@ def test_a_slope_that_is_off_by_four_units_in_the_last_place_is_seen(monkeypatch
     sound = functional.leaky_relu
     monkeypatch.setattr(functional, "leaky_relu", lambda z, slope, inplace: sound(z, slope * (1 + 2**-21), inplace))
 
-    assert elementwise(subject_of("leaky_relu"), SEED).values.counterexample
+    assert elementwise(subject_of("leaky_relu"), fresh_seed()).values.counterexample
 
 
 @pytest.mark.parametrize("kept", [10, 16, 21])
@@ -316,7 +317,7 @@ def test_factors_that_lose_two_of_23_bits_are_seen_where_few_products_are_summed
         lambda inputs, weight, bias=None: sound(inputs + (cut(inputs) - inputs.detach()), weight, bias),
     )
 
-    found = linear_findings(linear_subject((64, 1)), SEED, torch.nn.init)
+    found = linear_findings(linear_subject((64, 1)), fresh_seed(), torch.nn.init)
 
     assert Compared.of(found.rounded[OUTPUTS]).counterexample
 
@@ -331,7 +332,7 @@ def test_one_wrong_product_of_256_is_seen_among_integers(monkeypatch):
 
     monkeypatch.setattr(functional, "linear", faulty)
 
-    assert Compared.of(linear_findings(linear_subject((256, 256)), SEED, torch.nn.init).exact).counterexample
+    assert Compared.of(linear_findings(linear_subject((256, 256)), fresh_seed(), torch.nn.init).exact).counterexample
 
 
 def test_half_types_may_be_off_by_one_rounding_and_by_no_more():

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 from torch import nn
 
 from fixtures.claims import Verdict
 from fixtures.weights.module_defaults import DEFAULTS
 from reports import records
+from suites.machinery.chance import SURE
+from suites.machinery.running import PASS, STOP, run_in_process
 from suites.weights.test_module_digests import cases
 
+pytestmark = SURE
+
 SUITE = "suites/weights/test_module_digests.py"
-PASS, STOP = 0, 1
 
 
 def ask(folder, selected):
     """Run the suite in this process, as the command line would; returns its exit code."""
-    options = ["-q", "-p", "no:cacheprovider", "--run-dir", str(folder), "-k", selected]
-    return int(pytest.main([SUITE, *options]))
+    return run_in_process(SUITE, folder, "-k", selected)
 
 
 def test_every_parameter_that_is_drawn_is_asked_about_once():

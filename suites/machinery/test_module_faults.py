@@ -9,14 +9,17 @@ from fixtures.claims import Verdict
 from fixtures.planting import plant, planted_faults
 from fixtures.weights.module_faults import FAULTS
 from reports import records
+from suites.machinery.chance import SURE
+from suites.machinery.running import NO_EVIDENCE, STOP, run_in_process
+
+pytestmark = SURE
 
 SUITE = "suites/weights/test_module_defaults.py"
-STOP, NO_EVIDENCE = 1, 2
 
 
 def run_suite(folder, *options):
     """Run the suite in this process, as the command line would; returns its exit code."""
-    return int(pytest.main([SUITE, "-q", "-p", "no:cacheprovider", "--run-dir", str(folder), *options]))
+    return run_in_process(SUITE, folder, *options)
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -61,6 +64,7 @@ def test_a_fault_that_does_not_exist_is_refused_in_one_line(tmp_path, capsys):
     assert line.endswith(f", {list(planted_faults())[-1]} are accepted")
 
 
+@pytest.mark.subprocess
 def test_the_workers_of_xdist_plant_the_fault_too(tmp_path):
     assert run_suite(tmp_path, "--fault", "layernorm-bias", "-k", "nn.LayerNorm", "-n", "1") == STOP
 

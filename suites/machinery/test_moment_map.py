@@ -1,6 +1,6 @@
 """The moment map is right, the p-values built on it are calibrated, and faulty nonlinearities are seen.
 
-Fresh draws each run, by the run's --seed. Each statistical check fails by chance with probability ALARM.
+Fresh draws each run, by the run's --seed.
 """
 
 from __future__ import annotations
@@ -31,20 +31,14 @@ from fixtures.propagation.moment_map import (
 )
 from fixtures.propagation.nonlinearities import Sampled, Squares, descent_of, follows_the_map, single_questions
 from fixtures.pvalues import chernoff_p
-from fixtures.subjects import seed_for
 from fixtures.target import Target
-from suites.conftest import settings_key
 from suites.machinery.answering import answers, target_of
+from suites.machinery.chance import ALARM, SURE, detected, no_oftener
 from suites.propagation import test_nonlinearities as suite
 
-ALARM = 1e-8
+pytestmark = SURE
+
 TORCH = Target("torch.nn.init", torch.nn.init)
-
-
-@pytest.fixture
-def generator(request):
-    """Fresh draws for each test."""
-    return np.random.default_rng(seed_for(request.config.stash[settings_key].seed, request.node.nodeid))
 
 
 # The map
@@ -185,9 +179,10 @@ def assert_no_level_is_exceeded(p_values):
     """That p-values are no smaller than they may be."""
     for level in LEVELS:
         count = int((np.array(p_values) <= level).sum())
-        assert stats.binom.sf(count - 1, len(p_values), level) > ALARM
+        assert no_oftener(count, len(p_values), level)
 
 
+@pytest.mark.draws(6 * ALARM, "two questions at three levels")
 @pytest.mark.parametrize("name", ["relu", "gelu", "tanh", "selu"])
 def test_bounds_of_a_single_layer_are_p_values(name, generator):
     activation = ACTIVATIONS[name]
@@ -232,6 +227,8 @@ def descent(name, generator, networks, width, layers, error=0.0):
     return follows_the_map(descent_of(activation, width, moments, images, he_gain(activation)))
 
 
+@pytest.mark.large_draws
+@pytest.mark.draws(3 * ALARM, "a count at each of three levels")
 @pytest.mark.parametrize("name", ["gelu", "tanh"])
 def test_the_bound_of_many_layers_is_a_p_value(name, generator):
     assert_no_level_is_exceeded([descent(name, generator, 2, 16, 8).p for _ in range(REPLICATES // 4)])
@@ -242,7 +239,7 @@ def test_a_stated_effect_is_detected_in_many_layers(sign, generator):
     size = (8, 64, 20)
     stated = descent("relu", generator, *size).detectable.value / 100
 
-    assert all(descent("relu", generator, *size, sign * stated).p < SCREEN for _ in range(50))
+    assert detected(descent("relu", generator, *size, sign * stated).p for _ in range(50))
     assert not all(descent("relu", generator, *size, sign * stated / 4).p < SCREEN for _ in range(50))
 
 
@@ -257,7 +254,7 @@ def test_a_stated_effect_is_detected_in_one_layer(generator):
 
     stated = reading(0.0).detectable.value / 100
 
-    assert all(reading(sign * stated).p < SCREEN for sign in (1, -1) for _ in range(200))
+    assert detected(reading(sign * stated).p for sign in (1, -1) for _ in range(200))
     assert not all(reading(stated / 4).p < SCREEN for _ in range(50))
 
 

@@ -15,7 +15,7 @@ from fixtures.subjects import HALF_TYPES, Subject
 from fixtures.weights.marginal_questions import questions_of_law
 from fixtures.weights.orthogonal import gather_haar, not_orthogonal, upper_triangle
 from fixtures.weights.sketching import Sketcher
-from suites.conftest import settings_key
+from suites.machinery.chance import ALARM, SURE, fresh_seed, no_oftener, within_chance
 from suites.weights.test_neighbours import HAAR, INITIALIZERS, SEED_OF_A_ZERO, haar_questions, neighbour
 
 TRUNCATED = {
@@ -26,14 +26,7 @@ TRUNCATED = {
     "far in the tail": TruncatedNormal(0.0, 1.0, 4.0, 6.0),
 }
 
-ALARM = 1e-8
-"""Each check against chance fails by chance with this probability."""
-
-
-@pytest.fixture
-def generator(pytestconfig, request):
-    """Fresh draws each run, by the run's --seed."""
-    return np.random.default_rng([pytestconfig.stash[settings_key].seed, len(request.node.name)])
+pytestmark = SURE
 
 
 def scipys(law):
@@ -143,9 +136,11 @@ def drawn(law, dtype, size, generator):
     return values[(values >= law.low) & (values <= law.high)][:size]
 
 
+@pytest.mark.large_draws
+@pytest.mark.draws(12 * ALARM, "up to four readings at three levels")
 @pytest.mark.parametrize("scene", SCENES)
 def test_p_values_of_other_laws_are_bounds(scene, generator):
-    """P(p <= t) <= t for each reading; a count of 2000 that is too high has a binomial chance below ALARM."""
+    """P(p <= t) <= t for each reading; a count of 2000 that is too high has a binomial chance."""
     law, dtype = SCENES[scene]
     questions = [
         q
@@ -164,7 +159,7 @@ def test_p_values_of_other_laws_are_bounds(scene, generator):
     for family, p_values in found.items():
         for level in (0.5, 0.1, 0.01):
             below = int((p_values <= level).sum())
-            assert stats.binom.sf(below - 1, REPLICATES, level) > ALARM, (family, level, below)
+            assert no_oftener(below, REPLICATES, level), (family, level, below)
 
 
 class LapacksSigns:
@@ -189,10 +184,11 @@ class SignedPermutations:
 def judged(target, draws=20_000):
     """p-values of an orthogonal initializer by property."""
     subject = neighbour("orthogonal_(gain=1.5)", (16, 16))
-    evidence = gather_haar(subject, draws, 7, target)
+    evidence = gather_haar(subject, draws, fresh_seed(), target)
     return {q.family.removeprefix(f"{HAAR}."): q.read(evidence).p for q in haar_questions(subject)}
 
 
+@pytest.mark.draws(4 * ALARM, "three elements, and the sums of squares")
 def test_a_gaussian_matrix_is_a_haar_matrix_times_the_triangle(generator):
     """Q by SciPy's own Haar sampler: each element of Q R is N(0, 1), and its square sums are chi-squared."""
     products = np.array(
@@ -200,15 +196,15 @@ def test_a_gaussian_matrix_is_a_haar_matrix_times_the_triangle(generator):
     )
 
     for elements in (products[:, 0, 0], products[:, 4, 4], products[:, 2, 3]):
-        assert stats.kstest(elements, "norm").pvalue > ALARM
-    assert stats.kstest((products**2).sum((1, 2)), stats.chi2(25).cdf).pvalue > ALARM
+        assert within_chance(stats.kstest(elements, "norm").pvalue)
+    assert within_chance(stats.kstest((products**2).sum((1, 2)), stats.chi2(25).cdf).pvalue)
 
 
 def test_a_factorization_with_lapacks_signs_is_seen():
     p = judged(LapacksSigns)
 
     assert p["signs"] < 1e-12
-    assert p["scale"] > ALARM  # it is orthogonal
+    assert within_chance(p["scale"])  # it is orthogonal
 
 
 def test_orthogonal_weights_that_favour_directions_are_seen():
@@ -217,7 +213,7 @@ def test_orthogonal_weights_that_favour_directions_are_seen():
 
 @pytest.mark.parametrize("shape", [(64, 64), (64, 8), (8, 64), (8, 4, 3, 3)])
 def test_rounding_leaves_weights_orthogonal_and_more_than_rounding_does_not(shape):
-    torch.manual_seed(1)
+    torch.manual_seed(fresh_seed())
     weight = torch.empty(shape)
     torch.nn.init.orthogonal_(weight, gain=2.0)
 

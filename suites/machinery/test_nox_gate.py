@@ -16,14 +16,16 @@ from fixtures.gate import course, launching
 from fixtures.gate.options import OptionError, parse_options
 from fixtures.packing import pack, packed
 from reports import records
+from suites.machinery.chance import SAME_SEED
 from suites.machinery.making_disks import fill, small_disk
 from suites.machinery.making_wheels import make_wheel
+from suites.machinery.watching import PATIENCE, WAIT
 
 pytest.importorskip("nox", reason="in the dependency group machinery")
 
-ROOT = Path(__file__).resolve().parents[2]
+pytestmark = [pytest.mark.pip, pytest.mark.draws(0, "frameworks, suites and clock are stand-ins that draw nothing")]
 
-PATIENCE_SECONDS = 60
+ROOT = Path(__file__).resolve().parents[2]
 
 PYPROJECT = """\
 [dependency-groups]
@@ -42,10 +44,12 @@ from pathlib import Path
 import torch
 folder = Path(sys.argv[sys.argv.index("--run-dir") + 1])
 (folder / "told.json").write_text(json.dumps(sys.argv[1:]))
-(folder / "plan.json").write_text(json.dumps({"target": "torch.nn.init", "selection": "scale"}))
+(folder / "plan.json").write_text(json.dumps({"target": "torch.nn.init", "selection": "scale", "claims": ["a"]}))
 print("asking torch", torch.__version__, flush=True)
 code = torch.run() if hasattr(torch, "run") else 0
-(folder / "claims.jsonl").write_text("")
+verdict = "violated" if code == 1 else "holds"
+(folder / "claims.jsonl").write_text(json.dumps({"id": "a", "verdict": verdict, "known": None}))
+if hasattr(torch, "end"): torch.end()
 sys.exit(code)
 """
 
@@ -126,8 +130,8 @@ def test_both_sides_are_asked_the_same_and_the_reports_decide(gate, checkout, wh
     code, shown = gate("--seed", "7", "-k", "scale and not half", "--", "-x", "--maxfail=3")
 
     assert code == 0
-    workers = told(checkout, "baseline")[len(course.SUITES) + 1]
-    asked = [*course.SUITES, "-n", workers, "--run-dir", str(run_of(checkout, "baseline"))]
+    workers = told(checkout, "baseline")[len(course.SUITES) + len(launching.UNWANTED) + 1]
+    asked = [*course.SUITES, *launching.UNWANTED, "-n", workers, "--run-dir", str(run_of(checkout, "baseline"))]
     options = ["--tier", "quick", "--seed", "7", "-k", "scale and not half"]
     assert 1 <= int(workers) <= launching.MOST_WORKERS
     assert told(checkout, "baseline") == [*asked, *options, "-x", "--maxfail=3"]
@@ -142,6 +146,7 @@ def test_both_sides_are_asked_the_same_and_the_reports_decide(gate, checkout, wh
     )
 
 
+@SAME_SEED
 def test_a_second_gate_reuses_what_was_built_and_draws_another_seed(gate, wheels):
     make_wheel(wheels, "2.0")
     _, first = gate()
@@ -151,7 +156,7 @@ def test_a_second_gate_reuses_what_was_built_and_draws_another_seed(gate, wheels
     assert code == 0
     assert "building" in first
     assert "building" not in second
-    assert first.splitlines()[0] != second.splitlines()[0], "seeds coincide once in 4e9 times"
+    assert first.splitlines()[0] != second.splitlines()[0]
 
 
 def test_both_sides_are_timed_together_and_the_reports_read_the_times(gate, checkout, wheels):
@@ -215,13 +220,13 @@ def test_violations_are_for_the_reports_to_judge(gate, checkout, wheels):
     [
         ("raise ImportError('undefined symbol: kaiming')", "import", "import torch failed (exit status 1)"),
         ("import os\ndef run(): print('about to'); os.abort()", "run", "crashed (SIGABRT)"),
-        ("import time\ndef run(): print('about to'); time.sleep(300)", "run", "hung: killed after"),
+        ("def run(): print('about to'); {hang}", "run", "hung: killed after"),
     ],
 )
-def test_a_candidate_that_fails_is_stopped_with_its_last_words(gate, checkout, wheels, body, stage, reason):
-    make_wheel(wheels, "2.0", body)
+def test_a_candidate_that_fails_is_stopped_with_its_last_words(gate, checkout, wheels, hang, body, stage, reason):
+    make_wheel(wheels, "2.0", body.format(hang=hang.code))
 
-    code, _ = gate("--timeout", "3" if "sleep" in body else "60")
+    code, _ = gate("--timeout", f"{PATIENCE:.0f}")
 
     assert code == 1
     failure = records.read_record(run_of(checkout, "candidate") / records.FAILURE, records.Failure)
@@ -231,11 +236,24 @@ def test_a_candidate_that_fails_is_stopped_with_its_last_words(gate, checkout, w
     assert (run_of(checkout, "baseline") / "claims.jsonl").exists()
 
 
-def test_a_candidate_that_no_index_has_is_stopped(gate, checkout):
+def test_a_candidate_that_no_index_has_is_no_evidence(gate, checkout):
     code, shown = gate("--candidate", "2.1")
 
+    assert code == 2
+    says = "gate: the candidate was not judged: 2.1 was not found: pip has nothing to install (No matching distribution"
+    assert shown.splitlines()[-1].startswith(says)
+    assert not (checkout / "reports" / "runs").exists()
+
+
+def test_a_candidate_that_was_found_and_cannot_be_installed_is_stopped(gate, checkout, wheels):
+    make_wheel(wheels, "2.0")
+    (wheel,) = wheels.glob("torch-2.0-*")
+    wheel.write_bytes(wheel.read_bytes()[:-40])
+
+    code, shown = gate()
+
     assert code == 1
-    assert "gate: the candidate fails: 2.1 cannot be installed (No matching distribution" in shown
+    assert "gate: the candidate fails: 2.0 cannot be installed" in shown
     assert (run_of(checkout, "candidate") / "failure.json").exists()
     assert (run_of(checkout, "baseline") / "claims.jsonl").exists()
 
@@ -365,7 +383,7 @@ def test_an_interrupt_ends_everything_with_2(checkout, wheels):
     with started(checkout) as running:
         child = next(int(line.split()[1]) for line in running.stdout if line.startswith("pid"))
         running.send_signal(signal.SIGTERM)
-        shown, _ = running.communicate(timeout=PATIENCE_SECONDS)
+        shown, _ = running.communicate(timeout=WAIT)
 
     assert running.returncode == 2
     assert shown == "gate: interrupted; nothing is decided\n"
@@ -394,7 +412,7 @@ def test_after_a_kill_the_next_gate_works_and_reads_nothing_of_the_killed_one(ga
         child = next(int(line.split()[1]) for line in running.stdout if line.startswith("pid"))
         running.kill()
     killed = run_of(checkout, "candidate")
-    patience = time.monotonic() + PATIENCE_SECONDS
+    patience = time.monotonic() + WAIT
     while Path(f"/proc/{child}").exists() and time.monotonic() < patience:
         time.sleep(0.05)
     assert not Path(f"/proc/{child}").exists(), "the suite dies with the gate"
@@ -411,7 +429,7 @@ def test_after_a_kill_the_next_gate_works_and_reads_nothing_of_the_killed_one(ga
 def test_two_gates_at_once_do_not_mix(checkout, wheels):
     make_wheel(wheels, "2.0")
     gates = [started(checkout, "--seed", seed) for seed in ("1", "2")]
-    shown = [running.communicate(timeout=PATIENCE_SECONDS)[0] for running in gates]
+    shown = [running.communicate(timeout=WAIT)[0] for running in gates]
 
     assert [running.returncode for running in gates] == [0, 0], shown
     runs = sorted((checkout / "reports" / "runs").iterdir())
@@ -503,16 +521,12 @@ def test_options_in_force(checkout):
 def nox_gate(*arguments):
     """`nox -s gate` of this checkout."""
     command = [sys.executable, "-m", "nox", "-s", "gate", "--", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=WAIT, check=False)
 
 
 def test_nox_leaves_the_exit_status_alone():
-    started = time.monotonic()
-
     refused = nox_gate("--nonsense")
 
-    # A second on an idle machine (0.2 s measured), with allowance for one that is running tests.
-    assert time.monotonic() - started < 5
     assert refused.returncode == 2
     assert refused.stdout.startswith("gate: unrecognized arguments: --nonsense; accepted: ")
     assert refused.stdout.count("\n") == 1

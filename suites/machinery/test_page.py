@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from _pytest.mark.expression import Expression
 
-from fixtures.claims import Effect, Verdict
+from fixtures.claims import Effect, Unit, Verdict
 from fixtures.judgement import SCREEN
 from fixtures.policy import default_policy
 from fixtures.pvalues import ks_p
@@ -601,8 +601,7 @@ def test_times_that_are_no_ratio_are_not_drawn(ratio):
 
 @pytest.mark.parametrize("size", [1e-300, 1e-9, 0.0, 1e11, 1e300])
 def test_effects_of_any_size_are_drawn_or_left_out(size):
-    unit = "% of the promised std"
-    odd = claim(subject=CORE, effect=Effect(size, unit), detectable=Effect(max(size, 1e-300), unit))
+    odd = claim(subject=CORE, effect=Effect(size, Unit.STD), detectable=Effect(max(size, 1e-300), Unit.STD))
     sides = [run(odd, label=name) for name in "ab"]
 
     assert Material(gate(*sides), *sides).page().startswith("<!doctype html>")
@@ -667,6 +666,7 @@ def python(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.subprocess
 def test_reports_do_not_wait_for_matplotlib_unless_a_page_is_written():
     code = (
         "import sys, reports.commands, reports.page; sys.exit('matplotlib' in sys.modules or 'jinja2' in sys.modules)"
@@ -692,6 +692,7 @@ write_page(Path({path!r}), made.verdict, made.baseline, made.candidate, referenc
 """
 
 
+@pytest.mark.subprocess
 def test_a_page_needs_no_torch_and_no_folder_for_fonts_and_says_nothing(tmp_path):
     path, nowhere = tmp_path / "page.html", tmp_path / "a file"
     nowhere.write_text("")

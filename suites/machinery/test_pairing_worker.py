@@ -14,6 +14,8 @@ from fixtures.pairing.planting import PLANTED, slowed
 from fixtures.pairing.running import running_clock
 from fixtures.pairing.workers import Side, Unable, Worker, WorkerFailed
 
+pytestmark = pytest.mark.subprocess
+
 SOON = "init/kaiming_normal_/64x64/float32"
 THERE = sys.platform == "linux"
 

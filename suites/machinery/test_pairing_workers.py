@@ -9,7 +9,9 @@ import pytest
 
 from fixtures.pairing.workers import Side, Unable, Unstartable, Worker, WorkerFailed
 from suites.machinery.acting_worker import CONTROL, WORKLOADS
-from suites.machinery.test_processes import is_gone
+from suites.machinery.watching import is_gone
+
+pytestmark = pytest.mark.subprocess
 
 ACTOR = Path(__file__).with_name("acting_worker.py")
 

@@ -1,8 +1,7 @@
 """Power: what a claim says it detects it does detect, and the frequency of detection is what theory says.
 
 The chance to miss a stated effect is computed where the statistic has an exact law, and counted everywhere else. Fresh
-draws each run, by the run's --seed. Each check fails by chance with probability ALARM; some 100 of them make this file
-fail by chance once in a million runs.
+draws each run, by the run's --seed.
 """
 
 from __future__ import annotations
@@ -11,58 +10,29 @@ import math
 
 import numpy as np
 import pytest
-import torch
 from scipy import optimize, stats
 
 from fixtures.claims import Verdict
 from fixtures.judgement import CONFIRMATION_FACTOR, MISS, SCREEN, judge
-from fixtures.laws import Normal, grid_law, promised_law
+from fixtures.laws import promised_law
 from fixtures.pvalues import binomial_p, chernoff_p, uniform_cumulant
-from fixtures.subjects import HALF_TYPES, Subject, seed_for
 from fixtures.weights.law_questions import law_questions
-from fixtures.weights.sketching import Sketcher
-from suites.conftest import settings_key
+from suites.machinery.chance import SURE, no_more_seldom, no_oftener, within_chance
+from suites.machinery.making_weights import (
+    DRAWS,
+    FEWEST_DUE,
+    PLANTED,
+    SCENES,
+    detectable,
+    healthy,
+    question,
+    replaced,
+    share_beyond,
+    sketched,
+    subject,
+)
 
-ALARM = 1e-8
-
-SHAPE = (40, 125)
-DRAWS = math.prod(SHAPE)
-"""5000: few enough to be drawn thousands of times. Most formulas are at their worst where draws are few."""
-
-
-def subject(law="normal", dtype="float32"):
-    return Subject(f"kaiming_{law}_", SHAPE, dtype)
-
-
-@pytest.fixture
-def generator(request):
-    """Fresh draws for each test."""
-    return np.random.default_rng(seed_for(request.config.stash[settings_key].seed, request.node.nodeid))
-
-
-def healthy(about, generator, tensors=1):
-    """Draws of the promised law itself, [tensors, *SHAPE] in float64."""
-    law = promised_law(about)
-    if isinstance(law, Normal):
-        return generator.normal(0, law.std, (tensors, *SHAPE))
-    return generator.uniform(law.low, law.high, (tensors, *SHAPE))
-
-
-def sketched(about, weights):
-    """The sketch of weights rounded to the subject's dtype."""
-    sketcher = Sketcher(about.dtype, about.shape, promised_law(about).median_size)
-    sketcher.add(torch.from_numpy(weights).to(getattr(torch, about.dtype)))
-    return sketcher.finish()
-
-
-def question(about, name):
-    (found,) = [asked for asked in law_questions(about) if asked.family == f"weights.{name}"]
-    return found
-
-
-def replaced(weights, chance, value, generator):
-    """Each weight becomes `value` with this chance."""
-    return np.where(generator.uniform(size=weights.shape) < chance, value, weights)
+pytestmark = SURE
 
 
 # The chance of detection at two points of the power curve
@@ -82,7 +52,7 @@ def trips(about, name, weights):
 
 def assert_detected_with(chance, detections):
     """Whether so many of REPLICATES replicates fit a chance of detection."""
-    assert stats.binomtest(detections, REPLICATES, chance).pvalue > ALARM
+    assert within_chance(stats.binomtest(detections, REPLICATES, chance).pvalue)
 
 
 @pytest.mark.parametrize("chance", POINTS)
@@ -130,13 +100,6 @@ def test_a_shift_of_uniform_weights_is_detected_as_often_as_chernoffs_bound_allo
     assert_detected_with(chance, detections)
 
 
-def share_beyond(about, k):
-    """Chance of a healthy weight to be counted beyond about k std."""
-    law = grid_law(promised_law(about), about.dtype)
-    edges = law.cells.upper[:-1]
-    return 2 * float(law.above[np.abs(edges - k * law.law.std).argmin()])
-
-
 def counting_power(healthy_share, share):
     """Chance that the screen trips on a count whose share is not the healthy one."""
     counts = np.arange(DRAWS // 4)
@@ -170,7 +133,7 @@ def test_a_wrong_shape_is_detected_at_least_as_often_as_its_share_of_positive_we
 
     detections = sum(trips(about, "marginal.shape", flipped(healthy(about, generator))) for _ in range(REPLICATES))
 
-    assert stats.binom.cdf(detections, REPLICATES, chance) > ALARM
+    assert no_more_seldom(detections, REPLICATES, chance)
 
 
 # The effect that each claim states as detectable: the chance to miss it, computed
@@ -213,110 +176,9 @@ def test_a_stated_share_of_zeros_is_missed_once_in_a_million(generator):
 
 # The same, planted and counted, for every reading and every kind of law
 
-SCENES = [("normal", "float32"), ("uniform", "float64"), ("normal", "bfloat16"), ("uniform", "float16")]
-
 FRESH = 100
 """Replicates of each; two of them may be missed, more than which 100 chances of MISS do once in 6e12 such counts."""
 
-
-def rounded(about, weights):
-    """Weights on their dtype's grid, in float64."""
-    return torch.from_numpy(weights).to(getattr(torch, about.dtype)).double().numpy()
-
-
-def with_the_largest_cut(about, weights, at, _):
-    """Weights of `at` std and more are halved."""
-    weights = rounded(about, weights)
-    return np.where(np.abs(weights) >= at * promised_law(about).std * (1 - 1e-9), weights / 2, weights)
-
-
-def one_value_missing(about, weights, *_):
-    """The most frequent value of the dtype's grid becomes its neighbour."""
-    weights = rounded(about, weights)
-    values, counts = np.unique(weights, return_counts=True)
-    most = counts.argmax()
-    return np.where(weights == values[most], values[most - 1], weights)
-
-
-def fatter(k):
-    """Weights beyond k std are more frequent by a share of their number."""
-
-    def plant(about, weights, percent, generator):
-        usual = share_beyond(about, k)
-        return replaced(weights, usual * percent / 100 / (1 - usual), 6 * promised_law(about).std, generator)
-
-    return plant
-
-
-def shifted(place):
-    """The weights at some place in each tensor are shifted by a percentage of the promised std."""
-
-    def plant(about, weights, percent, _):
-        weights[place] += percent / 100 * promised_law(about).std
-        return weights
-
-    return plant
-
-
-def scaled(place):
-    """The weights at some place in each tensor are too large by a percentage."""
-
-    def plant(_, weights, percent, __):
-        weights[place] *= 1 + percent / 100
-        return weights
-
-    return plant
-
-
-def sign_follows_the_last(_, weights, correlation, generator):
-    """Each sign is that of the weight before it, or is not, with this correlation."""
-    turns = np.where(generator.uniform(size=weights.size) < (1 - correlation) / 2, -1, 1)
-    return np.abs(weights) * np.cumprod(turns).reshape(weights.shape)
-
-
-def aligned(along):
-    """Each second line of a tensor leans towards the line before it, so that z is off by as much as is stated."""
-
-    def plant(about, weights, size, _):
-        lines = np.moveaxis(weights, along, 1)
-        first, second = lines[:, :-1:2], lines[:, 1::2]
-        normal = isinstance(promised_law(about), Normal) and about.dtype not in HALF_TYPES
-        z = math.sqrt((1 + size) ** 2 - 1) if normal else size  # stated as the rms of all z, or as the largest
-        second += z * promised_law(about).std * first / np.linalg.norm(first, axis=-1, keepdims=True)
-        return weights
-
-    return plant
-
-
-ALL, ROW, COLUMN = np.s_[:], np.s_[:, 3], np.s_[:, :, 7]
-FIRST, LAST = np.s_[:, 0, :16], np.s_[:, -1, -16:]
-
-PLANTED = {
-    "marginal.location": shifted(ALL),
-    "marginal.scale": scaled(ALL),
-    "marginal.shape": lambda _, w, size, g: np.where((w < 0) & (g.uniform(size=w.shape) < 2 * size), -w, w),
-    "marginal.tail3": fatter(3),
-    "marginal.tail4": fatter(4),
-    "marginal.zeros": lambda _, w, size, g: replaced(w, size, 0.0, g),
-    "marginal.extremes": with_the_largest_cut,
-    "marginal.grid": one_value_missing,
-    "marginal.resolution": lambda _, w, size, g: np.where(g.uniform(size=w.shape) < size, w.astype(np.float16), w),
-    "position.rows.location": shifted(ROW),
-    "position.rows.scale": scaled(ROW),
-    "position.columns.location": shifted(COLUMN),
-    "position.columns.scale": scaled(COLUMN),
-    "position.first.location": shifted(FIRST),
-    "position.first.scale": scaled(FIRST),
-    "position.last.location": shifted(LAST),
-    "position.last.scale": scaled(LAST),
-    "independence.signs": sign_follows_the_last,
-    "independence.rows": aligned(1),
-    "independence.columns": aligned(2),
-}
-
-
-FEWEST_DUE = {"bfloat16": 4, "float16": 24}
-"""Tensors of which 25 weights of the most frequent value are expected, as many as make it due."""
 
 PLANTABLE = [
     pytest.param(subject(law, dtype), name, id=f"{name}-{law}-{dtype}")
@@ -330,14 +192,14 @@ PLANTABLE = [
 def test_a_stated_effect_is_detected_each_time(about, name, generator):
     tensors = FEWEST_DUE[about.dtype] if name == "marginal.grid" else 1
     asked = question(about, name)
-    size = asked.read(sketched(about, healthy(about, generator, tensors))).detectable.value
+    size = detectable(about, name, generator, tensors)
 
     def planted():
         return sketched(about, PLANTED[name](about, healthy(about, generator, tensors), size, generator))
 
     missed = sum(asked.read(planted()).p >= SCREEN for _ in range(FRESH))
 
-    assert stats.binom.sf(missed - 1, FRESH, MISS) > ALARM
+    assert no_oftener(missed, FRESH, MISS)
 
 
 @pytest.mark.parametrize("name", ["marginal.location", "marginal.scale", "marginal.tail3"])
@@ -352,4 +214,4 @@ def test_a_stated_effect_is_confirmed_as_well(name, generator):
     verdicts = [judge(read(1), lambda: read(CONFIRMATION_FACTOR)).verdict for _ in range(FRESH)]
 
     missed = sum(verdict is not Verdict.VIOLATED for verdict in verdicts)
-    assert stats.binom.sf(missed - 1, FRESH, MISS) > ALARM
+    assert no_oftener(missed, FRESH, MISS)

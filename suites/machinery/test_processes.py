@@ -4,33 +4,21 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from fixtures.environments.processes import by_line, run_watched
+from fixtures.environments.processes import SHOWN_CHARACTERS, by_line, capped, run_watched
+from suites.machinery.watching import PATIENCE, WAIT, is_gone
+
+pytestmark = pytest.mark.subprocess
 
 ROOT = Path(__file__).resolve().parents[2]
 
-PATIENCE_SECONDS = 20
-"""For what takes well under a second on an idle machine."""
-
 
 def watched(program, **options):
-    options = {"cwd": ROOT, "variables": os.environ, "show": lambda text: None, "timeout": PATIENCE_SECONDS} | options
+    options = {"cwd": ROOT, "variables": os.environ, "show": lambda text: None, "timeout": WAIT} | options
     return run_watched([sys.executable, "-u", "-c", program], **options)
-
-
-def is_gone(process_id):
-    """Whether a process has ended within the patience of this test; one that is not reaped yet has."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        state = Path(f"/proc/{process_id}/stat")
-        if not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z":
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def test_output_is_shown_as_it_comes_and_its_end_is_kept(tmp_path):
@@ -74,11 +62,11 @@ SPAWN = (
 )
 
 
-def test_a_hang_ends_at_the_limit_with_its_grandchildren():
-    ended = watched(SPAWN + "print(child.pid)\ntime.sleep(300)", timeout=1)
+def test_a_hang_ends_at_the_limit_with_its_grandchildren(hang):
+    ended = watched(SPAWN + "print(child.pid)\n" + hang.code, timeout=PATIENCE)
 
     assert ended.timed_out
-    assert ended.seconds < PATIENCE_SECONDS
+    assert ended.seconds >= PATIENCE
     assert is_gone(int(ended.output))
 
 
@@ -123,6 +111,31 @@ def test_no_child_outlives_its_parent(number):
     ) as parent:
         child = int(parent.stdout.readline())
         parent.send_signal(number)
-        parent.wait(PATIENCE_SECONDS)
+        parent.wait(WAIT)
 
     assert is_gone(child)
+
+
+def test_output_is_shown_up_to_a_limit_and_without_what_moves_a_cursor():
+    seen = []
+    show = capped(seen.append, most=20)
+
+    for text in ("\x1b[2Jplain\r\n", "\x07\u202eturned\n", "x" * 100, "never"):
+        show(text)
+
+    said = "".join(seen)
+    assert said.startswith("plain\nturned\nxxxxxxx\n[more output than is shown")
+    assert said.count("more output") == 1
+    assert "never" not in said
+
+
+def test_a_program_that_prints_three_hundred_megabytes_is_followed_in_little_memory(tmp_path):
+    code = "import sys\nfor _ in range(300): sys.stdout.write(('\\x1b[31m' + 'x' * 1000 + '\\n') * 1000)\nprint('end')"
+    seen = []
+
+    ended = run_watched([sys.executable, "-c", code], cwd=tmp_path, variables=os.environ, show=capped(seen.append))
+
+    assert ended.code == 0
+    assert ended.tail[-1] == "end"
+    assert len("".join(seen)) < 1.1 * SHOWN_CHARACTERS
+    assert "\x1b" not in ended.plain + "".join(seen)

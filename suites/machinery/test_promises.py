@@ -6,9 +6,10 @@ import msgspec
 import pytest
 import torch
 
-from fixtures.claims import Effect, Reading, Verdict
+from fixtures.claims import Effect, Reading, Unit, Verdict
 from suites.asking import Findings
-from suites.machinery.answering import SEED, cases_of, target_of
+from suites.machinery.answering import cases_of, target_of
+from suites.machinery.chance import SURE, fresh_seed
 from suites.propagation import test_plain as suite
 from suites.propagation.promising import DRAWN, as_promised, promised
 
@@ -20,15 +21,17 @@ def sigmoid_claims(resolution=None):
     (case,) = cases_of(PLAIN, lambda subject: "plain_sigmoid" in subject.path)
     if resolution is not None:
         case = msgspec.structs.replace(case, resolution=resolution)
-    findings = Findings(case=case, run_seed=SEED, torch_version=torch.__version__, known=(), rerun="")
+    findings = Findings(case=case, run_seed=fresh_seed(), torch_version=torch.__version__, known=(), rerun="")
     PLAIN(case, findings, target_of())
     return {claim.family: claim for claim in findings.claims}
 
 
+@SURE
 def test_sigmoid_networks_show_what_they_promise():
     assert {claim.verdict for claim in sigmoid_claims().values()} == {Verdict.HOLDS}
 
 
+@SURE
 def test_sigmoid_networks_are_no_evidence_of_what_they_were_promised_to_show_before():
     claims = sigmoid_claims(resolution=0.05)
 
@@ -41,7 +44,7 @@ def test_sigmoid_networks_are_no_evidence_of_what_they_were_promised_to_show_bef
 
 @pytest.mark.parametrize(("detectable", "is_blind"), [(4.9, False), (5.0, False), (5.1, True)])
 def test_a_reading_is_blind_beyond_its_promise(detectable, is_blind):
-    reading = Reading(n=9, p=0.5, detectable=Effect(detectable, "% of the promised std"))
+    reading = Reading(n=9, p=0.5, detectable=Effect(detectable, Unit.STD))
 
     assert bool(as_promised(reading, 0.05).blind) is is_blind
 

@@ -103,6 +103,10 @@ def binomial_tail(count, trials, probability):
     return mass * (1 + np.cumprod(k / (trials - k + 1) * ((1 - probability) / probability)).sum())
 
 
+BETA_TAIL = 2e-7
+"""SciPy before 1.17 errs by up to 1e-7 of the p-value at 1.5e10 trials (later ones by less than TINY): that changes
+neither of the two digits in which a chance of 2.0e-12 is stated."""
+
 BINOMIAL_CASES = [
     (trials, probability, count)
     for trials in (4096, 9_433_088, 15_000_000_000)
@@ -117,9 +121,10 @@ BINOMIAL_CASES = [
 def test_binomial_tails(trials, probability, count):
     exact = binomial_tail(count, trials, probability)
 
-    assert binomial_p(count, trials, probability) == nearly(min(1, 2 * exact))
+    rel = BETA_TAIL if trials > 1e10 else TINY
+    assert binomial_p(count, trials, probability) == nearly(min(1, 2 * exact), rel)
     if count > trials * probability:
-        assert binomial_excess_p(count, trials, probability) == nearly(exact)
+        assert binomial_excess_p(count, trials, probability) == nearly(exact, rel)
 
 
 def worst_level(masses, p_values):

@@ -13,7 +13,7 @@ from reports import records
 from reports.records import claim_line, read_claims, read_record, read_run, read_sketches, write_record
 from suites.machinery.answering import target_of
 from suites.machinery.making_runs import SCALE, claim, contract, plan, subject, undecided, violated
-from suites.machinery.test_settings import given
+from suites.machinery.running import given
 from suites.recording import PARTS, Recorder, keep_sketch
 from suites.settings import read_settings
 

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fixtures.claims import Effect, Verdict
+from fixtures.schema import SCHEMA
 from reports import records
 from reports.records import RecordError, read_run
 from suites.machinery.making_runs import OF_STD, claim, contract, failure, plan, run, undecided, violated, write
@@ -43,7 +44,9 @@ def change_claim(folder: Path, change: Callable[[dict[str, Any]], None], line: i
 
 
 def refusal(folder: Path) -> str:
-    """The message with which a run folder is refused, without the folder's own path."""
+    """The message with which a run folder is refused, without the folder's own path; its seal is whole."""
+    if folder.is_dir():
+        records.seal_run(folder)
     with pytest.raises(RecordError) as error:
         read_run(folder)
     message = str(error.value)
@@ -220,7 +223,7 @@ def test_an_empty_line_of_claims(folder):
 
 
 def test_bytes_that_are_no_text(folder):
-    (folder / records.PLAN).write_bytes(b'{"schema": 1, "target": "\xff"}')
+    (folder / records.PLAN).write_bytes(b'{"schema": 2, "target": "\xff"}')
 
     assert "plan.json: not valid JSON, perhaps truncated ('utf-8' codec can't decode byte 0xff" in refusal(folder)
 
@@ -235,30 +238,32 @@ def test_a_foreign_file(folder, content):
 
 
 def test_a_foreign_file_of_another_shape(folder):
-    (folder / records.PLAN).write_text('{"schema": 1, "seed": 17}')
+    (folder / records.PLAN).write_text('{"schema": 2, "seed": 17}')
 
     assert refusal(folder) == "plan.json: Object missing required field `tier`"
 
 
-@pytest.mark.parametrize(("schema", "age"), [(2, "newer"), (0, "older"), (10**30, "newer")])
+@pytest.mark.parametrize(("schema", "age"), [(3, "newer"), (1, "older"), (0, "older"), (10**30, "newer")])
 @pytest.mark.parametrize("name", [records.PLAN, records.ENVIRONMENT, records.DIGESTS])
 def test_a_file_of_another_version(folder, name, schema, age):
     change_json(folder / name, lambda content: content.update(schema=schema))
 
-    assert refusal(folder) == f"{name}: written by a {age} version (schema {schema}; this one reads schema 1)"
+    cure = {"newer": "read it there", "older": "run, or accept, it again"}[age]
+    assert refusal(folder) == f"{name}: written by {age} suites (schema {schema}; these read schema {SCHEMA}): {cure}"
 
 
 def test_a_newer_claim(folder):
-    change_claim(folder, lambda content: content.update(schema=2))
+    change_claim(folder, lambda content: content.update(schema=SCHEMA + 1))
 
-    assert refusal(folder) == "claims.jsonl, line 2: written by a newer version (schema 2; this one reads schema 1)"
+    says = f"written by newer suites (schema {SCHEMA + 1}; these read schema {SCHEMA}): read it there"
+    assert refusal(folder) == f"claims.jsonl, line 2: {says}"
 
 
 def test_a_newer_failure(folder):
     records.write_record(folder / records.FAILURE, failure())
-    change_json(folder / records.FAILURE, lambda content: content.update(schema=2))
+    change_json(folder / records.FAILURE, lambda content: content.update(schema=SCHEMA + 1))
 
-    assert refusal(folder).startswith("failure.json: written by a newer version")
+    assert refusal(folder).startswith("failure.json: written by newer suites")
 
 
 @pytest.mark.parametrize(
@@ -319,7 +324,10 @@ def test_a_claim_that_was_not_planned(folder):
         ({"n": -1}, "n = -1 is no number of samples"),
         ({"p": -0.1}, "p = -0.1 is no probability"),
         ({"p": 1.5}, "p = 1.5 is no probability"),
-        ({"detectable": {"value": -1, "unit": ""}}, "a detectable effect is not negative, as -1.0 is"),
+        ({"detectable": {"value": -1, "unit": "KS distance"}}, "a detectable effect is not negative, as -1.0 is"),
+        ({"effect": {"value": 1, "unit": "KS distance", "standard_error": -1}}, "a standard error is not negative"),
+        ({"effect": {"value": 1, "unit": "% at row 17"}}, "Invalid enum value '% at row 17' - at `$.effect.unit`"),
+        ({"counterexample": "x"}, "a counterexample belongs to an exact claim that is violated"),
         ({"verdict": "holds"}, "verdict 'holds' contradicts p = 1e-300 (below 1e-08)"),
         ({"verdict": "fine"}, "Invalid enum value 'fine' - at `$.verdict`"),
     ],

@@ -7,7 +7,7 @@ import warnings
 import pytest
 from hypothesis import strategies as st
 
-from fixtures.claims import Effect, Reading, Verdict
+from fixtures.claims import Effect, Reading, Unit, Verdict
 from fixtures.subjects import Subject
 from suites.asking import ExactQuestion, Findings
 from suites.refuting import Inconclusive, exact_case, judge_what_is_drawn, settle
@@ -32,11 +32,11 @@ def only(findings):
 
 
 def test_a_check_that_passes_holds_with_its_fact(findings):
-    settle(findings, QUESTION, lambda: None, note="true fan_in 9; torch uses 18", effect=Effect(2.0, "x the fan"))
+    settle(findings, QUESTION, lambda: None, note="true fan_in 9; torch uses 18", effect=Effect(2.0, Unit.TRUE_FAN_IN))
 
     claim = only(findings)
     assert (claim.verdict, claim.n) == (Verdict.HOLDS, 1)
-    assert (claim.note, claim.effect) == ("true fan_in 9; torch uses 18", Effect(2.0, "x the fan"))
+    assert (claim.note, claim.effect) == ("true fan_in 9; torch uses 18", Effect(2.0, Unit.TRUE_FAN_IN))
 
 
 def test_a_failed_assertion_is_told_in_its_own_words(findings):

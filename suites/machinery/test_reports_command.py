@@ -55,6 +55,7 @@ def failing(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
 # Exit codes and the verdict on disk
 
 
+@pytest.mark.subprocess
 @pytest.mark.parametrize(
     ("candidate", "code", "word"), [(PASS, 0, "pass"), (STOP, 1, "stop"), (SILENT, 2, "no evidence")]
 )
@@ -81,7 +82,7 @@ def test_the_verdict_on_disk_has_every_change_and_its_findings(folders):
 def test_the_fields_of_the_verdict_on_disk_are_those_that_others_read():
     """Whoever changes them raises VERDICT_SCHEMA."""
     assert (VERDICT_SCHEMA, GateVerdict.__struct_fields__) == (
-        3,
+        4,
         (
             "schema",
             "outcome",
@@ -96,7 +97,7 @@ def test_the_fields_of_the_verdict_on_disk_are_those_that_others_read():
             "drifts",
             "speed",
             "policy",
-            "false_alarm_rate",
+            "false_alarms",
             "rerun",
             "stanza",
         ),
@@ -138,6 +139,7 @@ def test_an_earlier_verdict_that_cannot_be_removed_is_an_error(folders, capsys):
     assert re.fullmatch(r"error: .*verdict\.json: cannot be replaced \(.*\)", failing(capsys, "gate", base, folder))
 
 
+@pytest.mark.subprocess
 def test_show_prints_a_run_and_ends_in_0(folders):
     base, _ = folders
     ended = reports("show", base)
@@ -147,6 +149,7 @@ def test_show_prints_a_run_and_ends_in_0(folders):
     assert not (base / records.VERDICT).exists()
 
 
+@pytest.mark.subprocess
 def test_show_prints_a_run_that_was_killed(folders):
     base, _ = folders
     (base / records.CLAIMS).rename(base / records.PARTIAL_CLAIMS)
@@ -154,6 +157,7 @@ def test_show_prints_a_run_that_was_killed(folders):
     assert "not ended: it is still running, or was killed\n" in reports("show", base).stdout
 
 
+@pytest.mark.subprocess
 def test_a_candidate_that_never_ran_stops(folders):
     base, folder = folders
     folder.mkdir()
@@ -246,6 +250,7 @@ def test_an_error_of_our_own_says_where(folders, capsys, monkeypatch):
 # The terminal
 
 
+@pytest.mark.subprocess
 def test_a_reader_that_leaves_early_does_not_change_the_exit_code(folders):
     base, folder = folders
     read, written = os.pipe()
@@ -256,6 +261,7 @@ def test_a_reader_that_leaves_early_does_not_change_the_exit_code(folders):
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+@pytest.mark.subprocess
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is a file of Linux")
 def test_a_terminal_that_cannot_be_written_to_is_an_error(folders):
     base, folder = folders
@@ -268,6 +274,7 @@ def test_a_terminal_that_cannot_be_written_to_is_an_error(folders):
     )
 
 
+@pytest.mark.subprocess
 def test_a_terminal_of_ascii_shows_what_it_can(folders):
     base, folder = folders
     write(folder, run(violated(known="größer")))
@@ -277,6 +284,7 @@ def test_a_terminal_of_ascii_shows_what_it_can(folders):
     assert "known as gr??er" in ended.stdout
 
 
+@pytest.mark.subprocess
 def test_a_folder_whose_name_is_no_text_is_shown(folders):
     base, _ = folders
     folder = os.fsencode(base.parent) + b"/\xff\x1b[31m"
@@ -303,6 +311,7 @@ runpy.run_module("reports", run_name="__main__", alter_sys=True)
 """
 
 
+@pytest.mark.subprocess
 @pytest.mark.parametrize(("command", "code"), [("gate", 1), ("show", 0)])
 def test_torch_hypothesis_and_pytest_are_not_imported(folders, command, code):
     base, folder = folders
@@ -312,6 +321,7 @@ def test_torch_hypothesis_and_pytest_are_not_imported(folders, command, code):
     assert (ended.returncode, ended.stderr) == (code, "")
 
 
+@pytest.mark.subprocess
 def test_a_package_that_is_missing_is_one_line(folders):
     base, _ = folders
     ended = python("-c", WITHOUT.replace('"torch"', '"rich"'), "show", base)
@@ -320,12 +330,14 @@ def test_a_package_that_is_missing_is_one_line(folders):
     assert re.fullmatch(r"error: rich.*; reports need the packages of the dependency group 'reports'\n", ended.stderr)
 
 
+@pytest.mark.subprocess
 def test_the_dependency_group_reports_is_all_it_takes(folders, tmp_path):
     base, folder = folders
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
-    venv.create(tmp_path / "venv", with_pip=True)
+    venv.create(tmp_path / "venv")
     own = {"interpreter": tmp_path / "venv" / "bin" / "python"}
-    installed = python("-m", "pip", "install", "--quiet", *groups["reports"], **own, timeout=300)
+    pip = ("-m", "pip", "--python", own["interpreter"], "install", "--quiet", "--no-compile")
+    installed = python(*pip, *groups["reports"], timeout=300)
     if installed.returncode:
         pytest.skip(f"pip could not install the group: {installed.stderr.strip().splitlines()[-1]}")
     ended = reports("gate", base, write(folder, STOP), **own)

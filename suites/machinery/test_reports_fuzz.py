@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from reports import commands, records
 from reports.records import RecordError, read_claims
+from suites.machinery.costs import examples
 from suites.machinery.making_runs import claim, contract, failure, run, undecided, violated, write
 
 BASE = run(claim(), claim(dtype="bfloat16"), contract(), digests={"a": "b"})
@@ -30,14 +31,16 @@ def wholes(tmp_path_factory) -> tuple[Content, list[Content]]:
     return base, candidates
 
 
-def gate(base: Content, candidate: Content) -> tuple[int, bool]:
-    """The exit code of gating these files, and whether a verdict was written."""
+def gate(base: Content, candidate: Content, *, sealed: bool = False) -> tuple[int, bool]:
+    """The exit code of gating these files, and whether a verdict was written; under a new seal, or the old one."""
     with tempfile.TemporaryDirectory() as scratch:
         folders = [Path(scratch, name) for name in ("base", "candidate")]
         for folder, content in zip(folders, (base, candidate), strict=True):
             folder.mkdir()
             for name, data in content.items():
                 (folder / name).write_bytes(data)
+            if (folder / records.MANIFEST).exists() and not sealed:
+                records.seal_run(folder)  # what lies behind it is asked about
         assert commands.run(["show", str(folders[1])]) in (0, 2)
         code = commands.run(["gate", *map(str, folders)])
         return code, (folders[1] / records.VERDICT).exists()
@@ -68,9 +71,12 @@ HOSTILE = st.recursive(
     max_leaves=5,
 )
 
-SETTINGS = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+pytestmark = pytest.mark.large_draws  # hundreds of examples, each of which is gated twice
+
+SETTINGS = settings(max_examples=examples(150), suppress_health_check=list(HealthCheck))
 
 
+@pytest.mark.large_draws
 @SETTINGS
 @given(data=st.data())
 def test_bytes_that_were_changed_give_a_verdict_or_one_line(wholes, capsys, data):
@@ -87,6 +93,7 @@ def test_bytes_that_were_changed_give_a_verdict_or_one_line(wholes, capsys, data
     check(broken, base, capsys)
 
 
+@pytest.mark.large_draws
 @SETTINGS
 @given(data=st.data())
 def test_values_that_were_changed_give_a_verdict_or_one_line(wholes, capsys, data):

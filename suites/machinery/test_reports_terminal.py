@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from rich.console import Console, RenderableType
 
-from fixtures.claims import SMALLEST_P, Effect, Verdict
+from fixtures.claims import SMALLEST_P, Effect, Unit, Verdict
+from fixtures.safe_text import LONGEST_TEXT, printable
 from reports.comparison import Change
 from reports.reasons import Outcome, Reason
 from reports.records import Run
 from reports.terminal import GATE_TITLES, MOST_LISTED, run_page, verdict_page
 from reports.verdict import GateVerdict, gate
-from reports.wording import LONGEST_TEXT, first_few, measured, p_value, plural, printable, size
+from reports.wording import first_few, measured, p_value, plural, size
 from suites.machinery.making_runs import (
     OF_STD,
     claim,
@@ -157,7 +158,9 @@ def test_times_are_told_where_they_are_not_fine(width):
         "- init/slow is slower: takes 6.00 [5.88, 6.12] times as long "
         "- init/noisy: sd 9.0 % from restart to restart; 40 restarts would decide (not required) "
         "Beside the claims - fixed-seed streams: not recorded on both sides "
-        "- false alarm: with chance 4.0e-12 at most (2 statistical claims, 2.0e-12 each)"
+        "- false alarm: two healthy torches are stopped with chance 4.7e-04 at most: claims 2.0e-12 (1 test), "
+        "drift 0 (0 tests), speed 4.7e-04 (3 tests) "
+        "not in it: numbers of training, judged beside rounding as it was measured; crashes and hangs"
     )
 
 
@@ -217,7 +220,11 @@ def test_a_pass_says_what_was_not_measured_and_how_sure_it_is():
     assert text.startswith(" PASS ")
     assert "fixed-seed streams: the same for 1 subject\n" in text
     assert "Speed: not measured\n" in text
-    assert "false alarm: with chance 4.0e-12 at most (2 statistical claims, 2.0e-12 each)\n" in text
+    assert flowing(text).endswith(
+        "- false alarm: two healthy torches are stopped with chance 2.0e-12 at most: claims 2.0e-12 (1 test), "
+        "drift 0 (0 tests), speed 0 (0 tests) "
+        "not in it: numbers of training, judged beside rounding as it was measured; crashes and hangs"
+    )
 
 
 def test_streams_that_were_not_recorded_are_not_called_the_same():
@@ -360,7 +367,7 @@ def test_counts(count, noun, words):
     ("made", "words"),
     [
         (claim(), "0.01% of the promised std"),
-        (claim(effect=Effect(0.004, "KS distance")), "0.004 KS distance"),
+        (claim(effect=Effect(0.004, Unit.KS)), "0.004 KS distance"),
         (contract(), "holds"),
         (contract(Verdict.VIOLATED, "a weight is NaN"), "a weight is NaN"),
         (undecided("too few draws"), "too few draws"),
@@ -373,8 +380,8 @@ def test_what_a_claim_measured(made, words):
 
 def test_a_unit_that_was_just_named_is_not_repeated():
     assert size(Effect(0.2, OF_STD), OF_STD) == "0.2%"
-    assert size(Effect(0.2, "KS distance"), "KS distance") == "0.2"
-    assert size(Effect(0.2, "KS distance"), OF_STD) == "0.2 KS distance"
+    assert size(Effect(0.2, Unit.KS), Unit.KS) == "0.2"
+    assert size(Effect(0.2, Unit.KS), OF_STD) == "0.2 KS distance"
 
 
 @pytest.mark.parametrize(
@@ -382,7 +389,7 @@ def test_a_unit_that_was_just_named_is_not_repeated():
     [(0.000012345, "1.23e-05"), (-0.7, "-0.7"), (999.4, "999"), (5851.2, "5851"), (1e6, "1e+06"), (-1e308, "-1e+308")],
 )
 def test_sizes(value, words):
-    assert size(Effect(value, "std at most")) == f"{words} std at most"
+    assert size(Effect(value, Unit.KS)) == f"{words} KS distance"
 
 
 def test_the_first_few_names():

@@ -1,6 +1,6 @@
 """The laws of residual blocks, by simulation; and faults planted in residual networks, each seen by the claim for it.
 
-Fresh draws each run, by the run's --seed; each check of a simulation fails by chance with probability ALARM.
+Fresh draws each run, by the run's --seed.
 """
 
 from __future__ import annotations
@@ -32,13 +32,15 @@ from fixtures.propagation.residual_law import (
     steps_shaped,
     wide_rate,
 )
-from fixtures.subjects import Subject, seed_for
-from suites.conftest import settings_key
+from fixtures.subjects import Subject
 from suites.machinery.answering import answers, target_of, violation
+from suites.machinery.chance import ALARM, SURE, detected, no_oftener, standard_errors, within_chance
 from suites.propagation import test_residual as suite
 
-ALARM = 1e-8
+pytestmark = SURE
+
 REPLICATES = 400
+A_COUNT = pytest.mark.draws(3 * ALARM, "a count at each of three levels")
 
 LAYERS = suite.test_every_layer_of_a_residual_network_follows_its_law
 BLOCKS = suite.test_second_moments_grow_block_by_block_as_they_should
@@ -46,9 +48,9 @@ LINKS = suite.test_sums_and_gradients_pass_through_every_block
 
 
 @pytest.fixture
-def chooser(request):
+def chooser(generator):
     """Fresh draws for each test."""
-    return np.random.default_rng(seed_for(request.config.stash[settings_key].seed, request.node.nodeid))
+    return generator
 
 
 def he(order, blocks=BLOCKS_OF_152, size=32):
@@ -85,22 +87,23 @@ def steps_of(chooser, count, scale=1.0):
 
 
 def test_scores_of_healthy_steps_are_standard_normal(chooser):
-    assert stats.kstest(step_scores(steps_of(chooser, 2000)), "norm").pvalue > ALARM
+    assert within_chance(stats.kstest(step_scores(steps_of(chooser, 2000)), "norm").pvalue)
 
 
+@A_COUNT
 @pytest.mark.parametrize("read", [steps_located, steps_shaped])
 def test_steps_of_healthy_blocks_have_p_values_no_smaller_than_they_should_be(read, chooser):
     p_values = np.array([read(steps_of(chooser, 50)).p for _ in range(REPLICATES)])
 
     for level in (0.5, 0.1, 0.01):
-        assert stats.binom.sf(np.sum(p_values <= level) - 1, REPLICATES, level) > ALARM
+        assert no_oftener(np.sum(p_values <= level), REPLICATES, level)
 
 
 def test_a_stated_error_of_what_blocks_add_is_seen(chooser):
     stated = steps_located(steps_of(chooser, 600)).detectable.value / 100
 
     assert stated < 0.5
-    assert all(steps_located(steps_of(chooser, 600, math.sqrt(1 + stated))).p < SCREEN for _ in range(50))
+    assert detected(steps_located(steps_of(chooser, 600, math.sqrt(1 + stated))).p for _ in range(50))
 
 
 def test_scores_stay_finite_and_tell_sides_however_far_a_step_is_off():
@@ -116,6 +119,7 @@ def test_a_step_that_is_not_finite_is_broken(read, step):
     assert read([step]).broken
 
 
+@A_COUNT
 def test_increments_of_fair_signs_have_p_values_no_smaller_than_they_should_be(chooser):
     def one():
         """16 channels of very different sizes."""
@@ -126,7 +130,7 @@ def test_increments_of_fair_signs_have_p_values_no_smaller_than_they_should_be(c
     p_values = np.array([increments_located([one() for _ in range(20)]).p for _ in range(2000)])
 
     for level in (0.5, 0.1, 0.01):
-        assert stats.binom.sf(np.sum(p_values <= level) - 1, 2000, level) > ALARM
+        assert no_oftener(np.sum(p_values <= level), 2000, level)
 
 
 def test_blocks_whose_branches_are_dead_leave_nothing_to_read():
@@ -137,6 +141,7 @@ def test_a_branch_of_zeros_is_broken():
     assert increments_located([Increment(math.nan, math.nan)]).broken
 
 
+@A_COUNT
 def test_growth_is_compared_by_ranks(chooser):
     def moments(factor):
         drawn = np.exp(chooser.normal(0, 1, (2, 12, 2)).cumsum(2))
@@ -146,7 +151,7 @@ def test_growth_is_compared_by_ranks(chooser):
     p_values = np.array([growth_compared(moments(1.0), "").p for _ in range(REPLICATES)])
 
     for level in (0.5, 0.1, 0.01):
-        assert stats.binom.sf(np.sum(p_values <= level) - 1, REPLICATES, level) > ALARM
+        assert no_oftener(np.sum(p_values <= level), REPLICATES, level)
     assert growth_compared(moments(1e6), "").p < SCREEN
 
 
@@ -170,9 +175,10 @@ def test_the_rates_of_wide_blocks_are_those_of_a_wide_simulation(chooser):
 @pytest.mark.parametrize(("order", "rate"), [("pre", 2.0), ("post", 2.40)])
 def test_numpys_networks_grow_at_the_wide_rate_where_there_is_no_padding_to_speak_of(order, rate, chooser):
     # One stage of large images: the border takes away 1 - (62/64)**2 of a 3 x 3 convolution's terms, 2 to 4 % of what a
-    # block adds. Eight blocks of networks as narrow as these are at 2.0 or 2.4 within a quarter on average.
+    # block adds. Eight blocks of networks as narrow as these are at 2.0 or 2.4 within a quarter on average: by ln 0.92
+    # and ln 0.85, where one network's mean has an sd of 0.08, and that of 40 of 0.013: a tenth of what is left.
     wide = Subject("kaiming_normal_", (32, 3, 3, 3), nonlinearity="relu", path=path_of(order, (9,), 1, 32))
-    moments = np.array([reference_moments(build(wide), wide, 32, chooser) for _ in range(4)])
+    moments = np.array([reference_moments(build(wide), wide, 8, chooser) for _ in range(40)])
 
     growth = np.exp(np.log(moments[:, -1] / moments[:, 0]).mean() / 8)
 
@@ -213,22 +219,29 @@ def post_bn(subject):
 
 ORDERS = [pre, post, pre_bn, post_bn]
 
+SCALED = 0.85
+"""Of a branch: 28 % less is added, which is told by 13 standard errors and more."""
 
+
+def adds_less_by(share, effect):
+    """Whether blocks add less by what was planted, or by a tenth of that less: a shortcut that is a convolution adds
+    too, and a fault of branches leaves it as it is.
+    """
+    strays = standard_errors() * effect.standard_error
+    return -100 * share - strays < effect.value < -100 * 0.9 * share + strays
+
+
+@pytest.mark.large_draws
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize(("family", "test"), [(suite.SKIP, LINKS), ("propagation.residual.block", BLOCKS)])
-def test_a_branch_scaled_by_nine_tenths_is_seen(order, family, test, monkeypatch):
-    monkeypatch.setattr(Bottleneck, "add", lambda block, shortcut, branch: shortcut + 0.9 * branch)
+def test_a_scaled_branch_is_seen(order, family, test, monkeypatch):
+    monkeypatch.setattr(Bottleneck, "add", lambda block, shortcut, branch: shortcut + SCALED * branch)
 
-    assert violation(family, test, target_of(), order)
+    claim = violation(family, test, target_of(), order)
 
-
-@pytest.mark.parametrize("order", [pre, post, post_bn])
-def test_a_branch_scaled_by_nine_tenths_adds_a_fifth_less(order, monkeypatch):
-    monkeypatch.setattr(Bottleneck, "add", lambda block, shortcut, branch: shortcut + 0.9 * branch)
-
-    claim = violation("propagation.residual.block", BLOCKS, target_of(), order)
-
-    assert claim.effect.value == pytest.approx(100 * (0.81 - 1), abs=5)
+    assert claim
+    if test is BLOCKS and order is not pre_bn:
+        assert adds_less_by(1 - SCALED**2, claim.effect)
 
 
 def test_a_gradient_that_skips_the_shortcut_is_seen(monkeypatch):
@@ -256,6 +269,7 @@ def without_the_gain():
     return target_of(kaiming_normal_=lambda weight, **options: nn.init.kaiming_normal_(weight, nonlinearity="linear"))
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize("order", [pre, post])
 def test_networks_without_the_gain_do_not_grow_as_they_should(order):
     claim = violation("propagation.residual.growth", BLOCKS, without_the_gain(), order)
@@ -278,6 +292,7 @@ def at_torchs_default():
     return target_of(kaiming_normal_=kaiming_normal_)
 
 
+@pytest.mark.large_draws
 def test_one_layer_at_torchs_default_is_seen_with_batch_normalization_around_it():
     violated = {
         claim.family: claim.note
@@ -303,16 +318,18 @@ def sharing():
     return target_of(kaiming_normal_=kaiming_normal_)
 
 
+@pytest.mark.large_draws
 def test_layers_that_share_their_weights_are_seen():
     assert violation("propagation.independence.any_two", LAYERS, sharing(), pre)
 
 
+@pytest.mark.large_draws
 def test_branches_that_add_nothing_are_seen(monkeypatch):
     monkeypatch.setattr(Bottleneck, "add", lambda block, shortcut, branch: shortcut + 0 * branch)
 
     claim = violation("propagation.residual.block", BLOCKS, target_of(), pre)
 
-    assert claim.effect.value == pytest.approx(-100, abs=5)
+    assert adds_less_by(1, claim.effect)
 
 
 def dead():
@@ -323,6 +340,7 @@ def test_gradients_that_do_not_reach_the_first_layer_are_seen():
     assert "root mean square of the gradient" in violation(suite.FIRST, LINKS, dead(), pre).note
 
 
+@pytest.mark.large_draws
 def test_networks_that_are_dead_do_not_grow():
     assert "zero" in violation("propagation.residual.growth", BLOCKS, dead(), pre).note
 

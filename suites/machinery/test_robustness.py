@@ -21,11 +21,14 @@ from reports import commands, keeping_commands, records
 from reports.records import RecordError, read_claims, read_run, write_record
 from suites import recording
 from suites.conftest import Controller, target_key
+from suites.machinery.chance import SURE
 from suites.machinery.making_disks import fill, small_disk
 from suites.machinery.making_runs import claim, contract, plan, run, violated, write
-from suites.machinery.test_settings import given
+from suites.machinery.running import given
 from suites.recording import Recorder
 from suites.settings import read_settings
+
+pytestmark = [pytest.mark.subprocess, SURE]
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -14,6 +14,9 @@ from fixtures.weights.gains import second_moment
 from fixtures.weights.proportions import ENOUGH, TOLERANCE, NotProportional, agrees, drawn_ratio, ratio
 from fixtures.weights.streams import content, digest, takes_generator
 from suites.machinery.answering import target_of
+from suites.machinery.chance import SURE, fresh_seed
+
+pytestmark = SURE
 
 DRAWN = torch.linspace(-2, 3, 101, dtype=torch.float64)
 
@@ -49,7 +52,7 @@ def test_few_weights_are_drawn_until_there_are_enough():
         drawn.append(tensor.numel())
         return torch.nn.init.kaiming_normal_(tensor, **options)
 
-    measured = drawn_ratio(LINEAR, REFERENCE, 1, target_of(kaiming_normal_=initializer))
+    measured = drawn_ratio(LINEAR, REFERENCE, fresh_seed(), target_of(kaiming_normal_=initializer))
 
     assert agrees(measured, 1 / math.sqrt(2))
     assert sum(drawn) >= 2 * ENOUGH
@@ -60,7 +63,7 @@ def test_draws_in_another_order_are_not_proportional():
         return tensor.copy_(torch.nn.init.kaiming_normal_(torch.empty(tensor.shape), **options).flip(1))
 
     with pytest.raises(NotProportional, match=r"\(3, 2\) weights are no multiple of \(6, 1\) weights of the same seed"):
-        drawn_ratio(LINEAR, REFERENCE, 1, target_of(kaiming_normal_=columns_first))
+        drawn_ratio(LINEAR, REFERENCE, fresh_seed(), target_of(kaiming_normal_=columns_first))
 
 
 @pytest.mark.parametrize("value", [0.0, math.nan, math.inf])

@@ -8,13 +8,9 @@ import pytest
 import torch
 
 from suites import settings
+from suites.machinery.chance import SAME_SEED
+from suites.machinery.running import given
 from suites.settings import RUNS, add_options, read_settings, unavailable
-
-
-def given(**options):
-    """pytest's configuration with these options: run_dir for --run-dir."""
-    values = {f"--{name.replace('_', '-')}": value for name, value in options.items()}
-    return SimpleNamespace(getoption=lambda name, default=None: values.get(name, default))
 
 
 def test_what_is_used_where_nothing_is_said():
@@ -26,11 +22,13 @@ def test_what_is_used_where_nothing_is_said():
     assert found.plan is None
 
 
+@SAME_SEED
 def test_a_seed_is_fresh_unless_one_is_given():
     assert read_settings(given()).seed != read_settings(given()).seed
     assert read_settings(given(seed="17")).seed == 17
 
 
+@SAME_SEED
 def test_a_salt_is_fresh_unless_one_is_given_whatever_the_seed():
     assert read_settings(given(seed="17")).salt != read_settings(given(seed="17")).salt
     assert read_settings(given(salt="17")).as_options()["salt"] == 17

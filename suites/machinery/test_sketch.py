@@ -17,6 +17,8 @@ from fixtures.formats import cells_of
 from fixtures.subjects import DTYPES, HALF_TYPES
 from fixtures.weights import sketching
 from fixtures.weights.sketching import CHUNK, Sketcher, sketch_of, tensors_of_a_stretch
+from suites.machinery.chance import SURE, fresh_seed
+from suites.machinery.costs import examples
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,7 +28,9 @@ ROUNDING = 4e-6
 ROUNDING_DOWN_A_COLUMN = 1e-4
 """The same for a column's sum, element after element: half-type squares tie so often that errors of 5e-5 are seen."""
 
-STREAM = torch.from_numpy(np.random.default_rng(1).normal(0, 0.05, 4 * CHUNK + 40))
+pytestmark = SURE
+
+STREAM = torch.from_numpy(np.random.default_rng(fresh_seed()).normal(0, 0.05, 4 * CHUNK + 40))
 
 SMALL = [(1, 1), (2, 3), (15, 17), (16, 16), (3, 5, 7)]
 SHAPES = [*SMALL, (1, CHUNK - 1), (2, CHUNK // 2), (1, CHUNK + 1), (3, CHUNK // 2)]
@@ -57,7 +61,7 @@ def assert_the_same(one, other):
         assert getattr(one, name).n == getattr(other, name).n
         np.testing.assert_array_equal(getattr(one, name).compared, getattr(other, name).compared)
         np.testing.assert_array_equal(getattr(one, name).differing, getattr(other, name).differing)
-    here, there = one.moments(), other.moments()
+    here, there = one.moments, other.moments
     assert (here.smallest, here.largest) == (there.smallest, there.largest)
     assert here.squares == pytest.approx(there.squares, rel=ROUNDING)
     scale = math.sqrt(one.n * there.squares)  # at least the sum of |w|
@@ -78,7 +82,7 @@ def splits(draw):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=examples(40))
 @given(split=splits())
 def test_merging_two_sketches_gives_what_one_pass_gives(dtype, split):
     shape, tensors, at = split
@@ -90,7 +94,7 @@ def test_merging_two_sketches_gives_what_one_pass_gives(dtype, split):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=examples(20))
 @given(split=splits())
 def test_adding_in_two_goes_gives_what_adding_at_once_gives(dtype, split):
     shape, tensors, at = split
@@ -104,7 +108,7 @@ def test_adding_in_two_goes_gives_what_adding_at_once_gives(dtype, split):
 def test_counts_are_a_histogram_and_sums_are_sums(shape, dtype):
     (tensor,) = weights(shape, 1, dtype)
     values, sketch, cells = tensor.double().numpy().ravel(), sketch_of(tensor), cells_of(dtype)
-    seen = sketch.moments()
+    seen = sketch.moments
     below = np.searchsorted(np.sort(values), cells.upper)  # as they are rounded; ties have no mass
 
     np.testing.assert_array_equal(np.cumsum(sketch.ascending_counts), below)
@@ -201,9 +205,9 @@ def test_lines_and_sizes_are_those_of_every_second_stretch_and_the_rest_is_of_al
     signs = sketch.signs
     assert (signs.compared.tolist(), signs.differing.tolist()) == pairs_in(lags, [np.signbit(values)])
     assert sketch.n == values.size
-    assert sketch.moments().total == pytest.approx(values.sum(), abs=1e-9)
-    assert sketch.moments().squares == pytest.approx((values**2).sum(), rel=1e-9)
-    assert (sketch.moments().smallest, sketch.moments().largest) == (values.min(), values.max())
+    assert sketch.moments.total == pytest.approx(values.sum(), abs=1e-9)
+    assert sketch.moments.squares == pytest.approx((values**2).sum(), rel=1e-9)
+    assert (sketch.moments.smallest, sketch.moments.largest) == (values.min(), values.max())
     assert positions.last.draws == len(stream) * min(16, math.prod(shape))
 
 
@@ -289,7 +293,7 @@ def test_a_tensor_without_elements_adds_nothing(shape):
     sketch = sketch_of(torch.empty(shape))
 
     assert (sketch.n, sketch.not_finite, sketch.zeros) == (0, 0, 0)
-    assert sketch.moments().smallest == math.inf
+    assert sketch.moments.smallest == math.inf
 
 
 def test_parameters_are_read_without_their_graph():
@@ -322,6 +326,7 @@ print(many - few)
 """
 
 
+@pytest.mark.subprocess
 def test_twenty_times_the_draws_take_no_more_memory():
     ended = subprocess.run([sys.executable, "-c", GROWTH], cwd=ROOT, capture_output=True, text=True, check=True)
 

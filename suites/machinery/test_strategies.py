@@ -25,6 +25,7 @@ from fixtures.weights.strategies import (
     slopes,
     weight_shapes,
 )
+from suites.machinery.costs import examples
 
 HALF_FLOAT = kaiming_subjects("kaiming_normal_", "float16", "cpu")
 
@@ -93,7 +94,7 @@ SUBJECTS = st.builds(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(one=SUBJECTS, other=SUBJECTS, field=st.sampled_from(Subject.__struct_fields__))
 def test_no_two_subjects_share_a_name(one, other, field):
     # Two at random differ in nearly everything; one that differs in a single field is where a name could fall short.

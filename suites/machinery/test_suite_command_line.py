@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -14,17 +17,26 @@ import numpy as np
 import pytest
 import torch
 
-from fixtures.claims import SCHEMA, Verdict
+from fixtures.claims import Verdict
+from fixtures.environments.holding import Environment
+from fixtures.gate.launching import run_suite
 from fixtures.judgement import false_alarm_rate
+from fixtures.schema import SCHEMA
 from fixtures.subjects import Subject
 from fixtures.weights.law_questions import law_questions
+from fixtures.weights.strategies import core_subjects, half_uniforms
 from reports import records
 from reports.comparison import compare
 from reports.drift import drifts
 from reports.records import read_claims, read_record, read_run
-from suites.machinery.test_settings import given
+from suites.conftest import settings_key
+from suites.machinery.chance import ALARM, CLAIM, fresh_seed
+from suites.machinery.running import given
+from suites.machinery.watching import PATIENCE
 from suites.recording import Recorder
 from suites.settings import RUNS, read_settings
+
+pytestmark = [pytest.mark.subprocess, pytest.mark.draws(ALARM + 1000 * CLAIM, "claims of healthy suites of two cases")]
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -53,7 +65,8 @@ def python(*arguments, **variables):
 def suite(folder, *arguments, select=SELECTION, **variables):
     """Run the suite into a run folder."""
     usual = ["-m", "pytest", "suites/weights/test_law.py", "-p", "no:cacheprovider", "-k", select, "--run-dir", folder]
-    return python(*usual, *arguments, **variables)
+    seed = () if {"--seed", "--plan"} & set(arguments) else ("--seed", fresh_seed())
+    return python(*usual, *arguments, *seed, **variables)
 
 
 def answers(folder):
@@ -70,10 +83,16 @@ def verdicts(folder):
 
 
 @pytest.fixture(scope="module")
-def healthy(tmp_path_factory):
+def seed(pytestconfig):
+    """Of the runs that are compared."""
+    return pytestconfig.stash[settings_key].seed
+
+
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory, seed):
     """A run of torch itself, and what it printed."""
     folder = tmp_path_factory.mktemp("healthy") / "run"
-    return folder, suite(folder, "--seed", 7, "-n", 0)
+    return folder, suite(folder, "--seed", seed, "-n", 0)
 
 
 def test_a_healthy_run_passes_and_answers_exactly_what_it_planned(healthy):
@@ -96,13 +115,13 @@ def test_a_run_folder_is_whole_and_holds_nothing_else(healthy):
     assert {name.rpartition("/")[0] for name in run.sketches} == {subject.key for subject in SUBJECTS}
 
 
-def test_the_header_shows_the_options_and_the_closing_lines_the_error_budget(healthy):
+def test_the_header_shows_the_options_and_the_closing_lines_the_error_budget(healthy, seed):
     folder, ended = healthy
     statistical = sum(claim.p is not None for claim in answers(folder))
     chance = false_alarm_rate(statistical)
 
     for line in (
-        f"kaiming gate: torch {torch.__version__}, target torch.nn.init, tier quick, seed 7, devices cpu",
+        f"kaiming gate: torch {torch.__version__}, target torch.nn.init, tier quick, seed {seed}, devices cpu",
         f"{len(PLANNED)} holds, 0 violated, 0 no evidence\n",
         f"false alarm with chance {chance:.1e} at most: {statistical} statistical claims, 2.0e-12 each\n",
         f"run: {folder}\n",
@@ -110,15 +129,15 @@ def test_the_header_shows_the_options_and_the_closing_lines_the_error_budget(hea
         assert line in ended.stdout
 
 
-def test_two_workers_find_the_same_and_lose_or_double_nothing(healthy, tmp_path):
-    ended = suite(tmp_path, "--seed", 7, "-n", 2)
+def test_two_workers_find_the_same_and_lose_or_double_nothing(healthy, seed, tmp_path):
+    ended = suite(tmp_path, "--seed", seed, "-n", 2)
 
     assert ended.returncode == PASS, ended.stdout
     assert answers(tmp_path) == answers(healthy[0])
 
 
-def test_runs_share_the_draws_of_their_claims_and_have_others_to_be_compared_by(healthy, tmp_path):
-    suite(tmp_path, "--seed", 7, "--salt", 5)
+def test_runs_share_the_draws_of_their_claims_and_have_others_to_be_compared_by(healthy, seed, tmp_path):
+    suite(tmp_path, "--seed", seed, "--salt", 5)
     runs = read_run(healthy[0]), read_run(tmp_path)
     ours, theirs = (run.sketches for run in runs)
 
@@ -303,8 +322,8 @@ def refusals(tmp_path_factory, healthy):
         ),
         (
             "newer plan",
-            f"error: {{folder}}/newer.json: written by a newer version (schema {SCHEMA + 1}; this one reads schema "
-            f"{SCHEMA})\n",
+            f"error: {{folder}}/newer.json: written by newer suites (schema {SCHEMA + 1}; these read schema "
+            f"{SCHEMA}): read it there\n",
         ),
     ],
 )
@@ -330,11 +349,14 @@ def test_selecting_nothing_is_no_evidence(refusals):
 
 def test_more_claims_than_the_error_budget_allows_are_no_evidence(refusals):
     code, said = refusals[1]["false-alarm rate"]
+    # A law and a grid of each core subject that was drawn, selected or not.
+    comparisons = 2 * len([*core_subjects("cpu"), *half_uniforms("cpu")])
 
     assert code == NO_EVIDENCE
     assert said == (
-        f"error: {len(PLANNED)} claims raise a false alarm with chance {false_alarm_rate(len(PLANNED)):.1e}, more than "
-        "--false-alarm-rate 1e-12; ask fewer or accept more\n"
+        f"error: {len(PLANNED)} claims and {comparisons} comparisons raise a false alarm with chance "
+        f"{false_alarm_rate(len(PLANNED), comparisons):.1e}, more than --false-alarm-rate 1e-12; ask fewer or accept "
+        "more\n"
     )
 
 
@@ -358,3 +380,147 @@ def test_listing_tests_asks_and_records_nothing(tmp_path):
     assert ended.returncode == PASS
     assert list(tmp_path.iterdir()) == []
     assert before == (set(RUNS.glob("*")) if RUNS.exists() else set())
+
+
+# Known violations
+
+SEVEN = """
+import torch
+
+true = torch.nn.functional.gelu
+
+def gelu(x, *arguments, **keywords):
+    return torch.where(torch.isposinf(x), torch.full_like(x, -7.0), true(x, *arguments, **keywords))
+
+torch.nn.functional.gelu = gelu
+"""
+
+WIDE = """
+import torch
+
+true = torch.nn.init.kaiming_uniform_
+
+def kaiming_uniform_(tensor, *arguments, **keywords):
+    drawn = true(tensor, *arguments, **keywords)
+    with torch.no_grad():
+        return drawn.mul_(1.0 if tensor.dtype == torch.float32 else 0.95)
+
+torch.nn.init.kaiming_uniform_ = kaiming_uniform_
+"""
+
+OWN = """
+import torch
+
+def kaiming_uniform_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", generator=None):
+    return torch.nn.init.kaiming_uniform_(tensor, a, mode, nonlinearity, generator)
+"""
+
+
+GELU = ("suites/propagation/test_links.py", "element_by_element and gelu-any-float32")
+UNIFORM = ("suites/weights/test_law.py", "uniform and bfloat16 and 256x784")
+
+
+@pytest.mark.parametrize(
+    ("plugin", "asked", "code"),
+    [
+        pytest.param("", GELU, PASS, id="gelu as it is"),
+        pytest.param(SEVEN, GELU, STOP, id="gelu(inf) = -7"),
+        pytest.param("", UNIFORM, PASS, id="uniforms as they are"),
+        pytest.param(WIDE, UNIFORM, STOP, id="uniforms too narrow"),
+    ],
+)
+def test_another_defect_under_a_known_ones_claims_stops(tmp_path, plugin, asked, code):
+    (tmp_path / "defect.py").write_text(plugin, encoding="utf-8")
+    tests, select = asked
+    usual = ["-m", "pytest", tests, "-p", "no:cacheprovider", "-p", "defect", "-k", select]
+
+    ended = python(*usual, "--run-dir", tmp_path / "run", PYTHONPATH=str(tmp_path))
+
+    assert ended.returncode == code, ended.stdout
+    assert [claim for claim in answers(tmp_path / "run") if claim.verdict is Verdict.VIOLATED]
+
+
+def test_what_is_known_of_torch_is_known_whatever_the_target_is(tmp_path):
+    (tmp_path / "own.py").write_text(OWN, encoding="utf-8")
+
+    ended = suite(tmp_path / "run", "--target", tmp_path / "own.py", select="uniform and bfloat16 and 256x784")
+
+    assert ended.returncode == PASS, ended.stdout
+    assert {claim.known for claim in answers(tmp_path / "run")} == {None, "half-uniform-upper-end"}
+
+
+# How a run ends
+
+
+@pytest.fixture
+def launched(tmp_path):
+    """Runs a suite as a gate does, with a target, and returns how it ended."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environment = Environment(sys.executable, (sys.executable,), inherited)
+
+    def launch(code, *options, workers="0", timeout=200.0):
+        target = tmp_path / "target.py"
+        target.write_text(code, encoding="utf-8")
+        words = ["-k", SELECTION, "--target", str(target), "-p", "no:cacheprovider", "-n", workers, *options]
+        words += ["--seed", str(fresh_seed())]
+        asked = ["suites/weights/test_law.py"]
+        with contextlib.redirect_stdout(io.StringIO()):
+            return run_suite(environment, tmp_path / "run", asked, words, root=ROOT, timeout=timeout)
+
+    (tmp_path / "run").mkdir()
+    return launch
+
+
+HEALTHY = "from torch.nn.init import kaiming_normal_\n"
+DRAWS = "def kaiming_normal_(tensor, *arguments, **keywords):\n    if tensor.numel() > 1000:\n        {}\n"
+
+
+def test_a_run_that_ends_well_leaves_what_it_printed_and_nothing_that_is_being_asked(launched, tmp_path):
+    ended = launched(HEALTHY)
+
+    assert (ended.code, ended.failure) == (PASS, None)
+    assert "kaiming gate" in (tmp_path / "run" / "output.txt").read_text(encoding="utf-8")
+    assert not (tmp_path / "run" / "running").exists()
+
+
+@pytest.mark.parametrize("status", [1, 3])
+def test_an_interpreter_that_ends_otherwise_than_its_claims_ask_is_no_evidence(launched, tmp_path, status):
+    ended = launched(HEALTHY + f"import atexit, os, sys\natexit.register(lambda: os._exit({status}))\n")
+
+    assert ended.code == NO_EVIDENCE
+    assert ended.failure.blames == "surroundings"
+    assert ended.failure.reason.startswith(f"ended with exit status {status}, and its claims ask for 0")
+    assert read_run(tmp_path / "run").failure.reason == ended.failure.reason
+
+
+def test_a_signal_at_the_end_is_the_frameworks(launched):
+    ended = launched(HEALTHY + "import atexit, os\natexit.register(os.abort)\n")
+
+    assert ended.failure.blames == "framework"
+    assert "SIGABRT" in ended.failure.reason
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_crash_is_told_by_its_case_and_function(launched, workers):
+    ended = launched(DRAWS.format("import ctypes; ctypes.string_at(0)"), workers=workers)
+
+    assert ended.failure.blames == "framework"
+    assert "Segmentation fault" in ended.failure.reason
+    assert "while asking suites/weights/test_law.py::test_weights_follow_the_promised_law[kaiming_normal_-" in (
+        ended.failure.reason
+    )
+
+
+def test_a_crash_before_the_first_case_is_told_by_what_was_asked(launched):
+    ended = launched("def kaiming_normal_(*arguments, **keywords):\n    import os; os.abort()\n")
+
+    assert "while asking how its functions answer to mistakes" in ended.failure.reason
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_hang_is_told_by_its_case(launched, hang, workers):
+    ended = launched(DRAWS.format(hang.code), workers=workers, timeout=PATIENCE)
+
+    hung = re.match(r"hung: killed after (\d+) s while asking suites/weights/test_law\.py::test_", ended.failure.reason)
+    assert int(hung[1]) >= PATIENCE
+    assert "] in kaiming_normal_, target.py:3" in ended.failure.reason

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from fixtures.target import TORCH, TargetError, load_target
+from suites.machinery.chance import SURE
 
 WRONG = """\
 import torch
@@ -32,6 +33,7 @@ def test_torch_itself_is_the_usual_target():
     assert target.lacking() == []
 
 
+@SURE
 def test_a_file_and_a_dotted_name_are_the_same_target(importable):
     (importable / "wrong_init.py").write_text(WRONG)
     weight = torch.zeros(8, 8)

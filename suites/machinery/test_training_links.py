@@ -4,32 +4,30 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from fixtures.formats import unit_roundoff
 from fixtures.propagation.links.comparing import Compared
 from fixtures.propagation.links.dropout import Dropped, agreements, bound
 from fixtures.propagation.links.normalization import Normalization, Statistics
+from suites.machinery.chance import ALARM, SURE, no_oftener
 
-REPLICATES, ALARM = 400, 1e-8
+pytestmark = SURE
 
-
-@pytest.fixture
-def generator():
-    return np.random.default_rng(1)
+REPLICATES = 400
 
 
 def dropped(kept, chance):
     return Dropped(Compared(1, 0.0), Compared(1, 0.0), None, 1, kept, chance, (1, 2, 16))
 
 
+@pytest.mark.draws(3 * ALARM, "a count at each level")
 @pytest.mark.parametrize("read", [Dropped.rate, Dropped.independence])
 @pytest.mark.parametrize("chance", [0.5, 0.9])
 def test_masks_by_chance_exceed_no_level(read, chance, generator):
     p = np.array([read(dropped(generator.random(2_000) < chance, chance)).p for _ in range(REPLICATES)])
 
     for level in (0.3, 0.1, 0.01):
-        assert stats.binom.sf(int((p <= level).sum()) - 1, REPLICATES, level) > ALARM
+        assert no_oftener((p <= level).sum(), REPLICATES, level)
 
 
 def test_pairs_that_agree_are_disjoint():

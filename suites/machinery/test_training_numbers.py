@@ -16,6 +16,8 @@ from reports.drift.numbers import Outcome, compared
 from suites.training.test_numbers import QUICK
 from suites.training.test_step import step_subject
 
+pytestmark = [pytest.mark.large_draws, pytest.mark.draws(0, "numbers of the product's own, the same in every run")]
+
 SUBJECTS = {network: step_subject(optimizer, network) for optimizer, network in QUICK}
 TUTORIAL = SUBJECTS["tutorial"]
 CONVOLUTIONAL = SUBJECTS["convolutional"]

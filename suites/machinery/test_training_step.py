@@ -18,9 +18,11 @@ from fixtures.training.networks import CLASSES, drawn, layers_of
 from fixtures.training.optimizers import Asked
 from fixtures.training.step_links import CrossEntropy
 from fixtures.training.steps import step_findings
+from suites.machinery.chance import SURE, fresh_seed
 from suites.training.test_step import OPTIMIZERS, TUTORIAL, step_subject
 
-SEED = 1
+pytestmark = SURE
+
 SMALL = "deep(3, 16)"
 DIGITS = 40
 
@@ -35,7 +37,7 @@ def broken(found):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_in_float64_a_step_keeps_bounds_that_are_half_a_billion_times_smaller(optimizer, path):
     """A formula that is not the optimizer's own would show; the unit roundoff is 2**-29 times that of float32."""
-    assert not broken(step_findings(step_subject(optimizer, path, "float64"), SEED))
+    assert not broken(step_findings(step_subject(optimizer, path, "float64"), fresh_seed()))
 
 
 @pytest.mark.parametrize("error", [1e-3, -1e-3])
@@ -50,14 +52,14 @@ def test_a_learning_rate_off_by_a_tenth_of_a_percent_is_seen(optimizer, error, m
 
     monkeypatch.setattr(Asked, "rule", expecting_another)
 
-    assert broken(step_findings(step_subject(optimizer, SMALL), SEED)) >= {"default", "foreach"}
+    assert broken(step_findings(step_subject(optimizer, SMALL), fresh_seed())) >= {"default", "foreach"}
 
 
 @pytest.mark.parametrize(("fault", "path"), [("matmul-of-tf32", SMALL), ("convolution-of-tf32", "convolutional")])
 def test_factors_rounded_to_ten_bits_are_seen(fault, path):
     take_out = plant(fault)
     try:
-        assert "forward" in broken(step_findings(step_subject(OPTIMIZERS[0], path), SEED))
+        assert "forward" in broken(step_findings(step_subject(OPTIMIZERS[0], path), fresh_seed()))
     finally:
         take_out()
 
@@ -71,12 +73,12 @@ def test_one_gradient_in_a_thousand_that_is_off_by_a_thousandth_is_seen(monkeypa
 
     monkeypatch.setattr(steps, "backward_compared", disturbed)
 
-    assert broken(step_findings(step_subject(OPTIMIZERS[0], SMALL), SEED)) == {"backward"}
+    assert broken(step_findings(step_subject(OPTIMIZERS[0], SMALL), fresh_seed())) == {"backward"}
 
 
 def logits_and_labels():
     """Samples whose largest logits exceed the others by little, by much, and by more than exponentials hold."""
-    draws = np.random.default_rng(SEED)
+    draws = np.random.default_rng(fresh_seed())
     z = draws.standard_normal((4, CLASSES)) * np.array([[0.1], [3.0], [30.0], [900.0]])
     return z, np.array([3, 0, 7, 1])
 
@@ -117,7 +119,7 @@ def test_the_sum_is_the_mean_times_the_number_of_samples():
 
 @pytest.mark.parametrize("dtype", HALF_TYPES)
 def test_weights_are_rounded_as_autocast_rounds_them(dtype):
-    network, _ = drawn(TUTORIAL, SEED, samples=1)
+    network, _ = drawn(TUTORIAL, fresh_seed(), samples=1)
     for layer in layers_of(network.float()):
         rounded = in_float64(layer.weight.to(getattr(torch, dtype)))
         normal = np.abs(rounded) >= torch.finfo(getattr(torch, dtype)).tiny
@@ -126,10 +128,10 @@ def test_weights_are_rounded_as_autocast_rounds_them(dtype):
 
 
 def test_networks_and_batches_are_numpys_whatever_torchs_generator_does():
-    torch.manual_seed(1)
-    first, batch = drawn(TUTORIAL, SEED, samples=2)
-    torch.manual_seed(2)
-    second, again = drawn(TUTORIAL, SEED, samples=2)
+    torch.manual_seed(fresh_seed())
+    first, batch = drawn(TUTORIAL, fresh_seed(), samples=2)
+    torch.manual_seed(fresh_seed() + 1)
+    second, again = drawn(TUTORIAL, fresh_seed(), samples=2)
 
     assert all(map(torch.equal, first.parameters(), second.parameters()))
     assert (batch.inputs == again.inputs).all()
@@ -139,7 +141,7 @@ def test_networks_and_batches_are_numpys_whatever_torchs_generator_does():
 @pytest.mark.parametrize("path", ["wide(3)", "deep"])
 def test_an_architecture_that_does_not_exist_is_refused(path):
     with pytest.raises((ValueError, TypeError)):
-        drawn(path, SEED, samples=1)
+        drawn(path, fresh_seed(), samples=1)
 
 
 def test_an_optimizer_without_a_rule_is_refused():

@@ -12,8 +12,8 @@ from scipy import stats
 from torch import nn
 
 from fixtures.claims import Verdict
-from fixtures.judgement import judge
-from fixtures.pvalues import binomial_excess_p, binomial_p
+from fixtures.judgement import CONFIRMATION_FACTOR, judge
+from fixtures.pvalues import binomial_p
 from fixtures.signs import Signs
 from fixtures.subjects import Subject
 from fixtures.training import digits as digits_module
@@ -27,11 +27,11 @@ from fixtures.training.table_questions import (
     is_judged,
     table_questions,
 )
-from suites.machinery.test_planted_faults import STOP, run_suite
+from suites.machinery.chance import ALARM, SURE, no_oftener, within_chance
+from suites.machinery.running import STOP, violated_in
 from suites.training.test_table import EXTENTS
 
-ALARM = 1e-8
-"""Chance that a check here fails although nothing is wrong."""
+pytestmark = SURE
 
 PAIRS = EXTENTS["quick"].pairs
 SEEDS = [11, 12, 13]
@@ -46,8 +46,9 @@ JUDGED = subject_of("digits_sgd(20, steps=40)")
 
 
 @pytest.fixture
-def draws():
-    return np.random.default_rng(1)
+def draws(generator):
+    """Fresh draws for each test."""
+    return generator
 
 
 # Signs
@@ -75,7 +76,7 @@ def test_the_interval_encloses_the_median_as_often_as_it_says(pairs, draws):
     found = [Signs.of(draws.exponential(1.0, pairs)) for _ in range(trials)]
     missed = sum(not one.low <= math.log(2) <= one.high for one in found)
 
-    assert binomial_excess_p(missed, trials, 0.05) > ALARM
+    assert no_oftener(missed, trials, 0.05)
 
 
 def test_the_interval_is_the_narrowest_pair_of_order_statistics_that_may_be_given():
@@ -123,7 +124,7 @@ def test_without_scikit_learn_there_is_no_evidence(tmp_path, monkeypatch):
     monkeypatch.setattr(digits_module, "PACKAGE", "no-such-package")
     digits.cache_clear()
 
-    run_suite("suites/training/test_table.py", tmp_path, "-k", "digits_sgd and steps and 2")
+    violated_in("suites/training/test_table.py", tmp_path, "-k", "digits_sgd and steps and 2")
     digits.cache_clear()
 
     lines = (tmp_path / "claims.jsonl").read_text().splitlines()
@@ -223,37 +224,43 @@ def readings(found):
     return {question.family: question.read(found) for question in table_questions(JUDGED)}
 
 
-def verdicts(found):
-    """Of the judged claims, where the confirmation sees four times as many pairs go the same way."""
-    more = TableEvidence(
-        {scheme: Learned(**{row: np.tile(getattr(one, row), 4) for row in ROWS}) for scheme, one in found.of.items()}
-    )
-    confirmed = readings(more)
-    read = readings(found)
+def verdicts(draws, shift, pairs=PAIRS):
+    """Of the judged claims."""
+    read, confirmed = (readings(evidence(draws, shift, count)) for count in (pairs, CONFIRMATION_FACTOR * pairs))
     return {judge(one, lambda name=name: confirmed[name]).verdict for name, one in read.items() if one.p is not None}
 
 
 def test_a_judged_claim_is_violated_where_kaiming_is_always_worse_and_only_there(draws):
-    assert verdicts(evidence(draws, 1.0)) == {Verdict.HOLDS}
-    assert verdicts(evidence(draws, 0.0)) == {Verdict.HOLDS}
-    assert verdicts(evidence(draws, -1.0)) == {Verdict.VIOLATED}
+    assert verdicts(draws, 1.0) == {Verdict.HOLDS}
+    assert verdicts(draws, 0.0) == {Verdict.HOLDS}
+    assert verdicts(draws, -1.0) == {Verdict.VIOLATED}
 
 
 def test_too_few_pairs_are_no_evidence(draws):
-    assert verdicts(evidence(draws, 1.0, pairs=PAIRS - 1)) == {Verdict.NO_EVIDENCE}
+    assert verdicts(draws, 1.0, PAIRS - 1) == {Verdict.NO_EVIDENCE}
 
 
+@pytest.mark.large_draws
+@pytest.mark.draws(3 * ALARM, "three counts")
 def test_equal_networks_are_worse_in_all_pairs_as_seldom_as_p_says(draws):
     trials = 2000
-    p = [readings(evidence(draws, 0.0))["training.table.accuracy.default"].p for _ in range(trials)]
+    (asked,) = (
+        question for question in table_questions(JUDGED) if question.family == "training.table.accuracy.default"
+    )
+    p = [asked.read(evidence(draws, 0.0)).p for _ in range(trials)]
 
     for worse in (8, 10, 12):
         level = float(stats.binom.sf(worse - 1, PAIRS, 0.5)) * (1 + 1e-12)
-        assert binomial_p(sum(value <= level for value in p), trials, level) > ALARM
+        assert within_chance(binomial_p(sum(value <= level for value in p), trials, level))
 
 
 def test_what_is_recorded_fails_nothing_and_says_whether_the_claim_is_borne_out(draws):
-    for shift, words in ((1.0, "borne out: better in 14"), (-1.0, "contradicted: better in 0"), (0.0, "not borne out")):
+    either = np.resize([1.0, -1.0], PAIRS)
+    for shift, words in (
+        (1.0, "borne out: better in 14"),
+        (-1.0, "contradicted: better in 0"),
+        (either, "not borne out: better in 7"),
+    ):
         reading = readings(evidence(draws, shift))["training.table.stability.small"]
 
         assert reading.p is None
@@ -281,8 +288,9 @@ def test_evidence_is_gathered_from_the_same_seeds_for_all():
         assert (array == second.arrays()[name]).all(), name
 
 
+@pytest.mark.large_draws
 def test_an_initializer_that_takes_the_variance_for_the_std_is_stopped(tmp_path):
-    code, violated = run_suite(
+    code, violated = violated_in(
         "suites/training/test_table.py",
         tmp_path,
         *("--target", "fixtures.faults.variance_for_std", "-k", "digits_sgd and 20"),

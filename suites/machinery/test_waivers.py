@@ -254,9 +254,10 @@ def test_a_release_that_cannot_be_ordered_is_left_out(waived):
     assert waived(filled_in(text), SLOW, torch_version="unknown").covering != ((),)
 
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8) | st.sampled_from(
-    ["trunc_normal_(a=1.0, b=3.0)", "[x]", "*", "?", '"', "\\", "\x7f", "\x1b[31m", "\u202e", "a\nb", "None"]
+TEXT = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=8) | st.sampled_from(
+    ["trunc_normal_(a=1.0, b=3.0)", "[x]", "*", "?", '"', "\\", "None"]
 )
+"""Texts as findings have them: what cannot be shown is replaced where a run is read (test_safe_text.py)."""
 FIELDS = st.dictionaries(st.sampled_from(["initializer", "dtype", "shape", "path"]), TEXT, min_size=1) | TEXT.map(
     lambda text: {"workload": text}
 )

@@ -15,6 +15,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from fixtures import workloads as listed
 from fixtures.workloads import CONTROL, DECISIVE, NETWORKS, Work, cannot_compile, workloads
+from suites.machinery.chance import SURE
+
+pytestmark = SURE
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -370,6 +373,7 @@ def frames_of_each(names, captured_frames):
 COMPILED = [name for name, workload in WORKLOADS.items() if workload.compiled]
 
 
+@pytest.mark.large_draws
 @pytest.mark.filterwarnings("default")  # compiling warns of what torch itself deprecates
 def test_each_compiled_workload_is_compiled_however_many_there_are(captured_frames):
     assert len(COMPILED) == 18
@@ -404,6 +408,7 @@ print(json.dumps(imported))
 """
 
 
+@pytest.mark.subprocess
 def test_the_list_needs_nothing_but_the_standard_library_and_torch():
     one_of_each = {WORKLOADS[name].group: name for name in QUICK if "orthogonal" not in name}
     command = [sys.executable, "-c", ALONE, *one_of_each.values()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fixtures.claims import Effect
+from fixtures.claims import Effect, Unit
 from fixtures.laws import gain
 from fixtures.propagation.activations import ACTIVATIONS, LEAKY_SLOPE
 from fixtures.propagation.moment_map import factor, fate, he_gain
@@ -78,7 +78,7 @@ def test_the_moment_map_is_that_of_the_nonlinearity_as_torch_computes_it(case, f
                 )
 
     he = float(factor(activation, he_gain(activation), 1.0))
-    settle(findings, question, is_as_by_quadrature, effect=Effect(he, "x a second moment of 1 under He"))
+    settle(findings, question, is_as_by_quadrature, effect=Effect(he, Unit.HE_MOMENT))
 
 
 def gain_cases(tier, run_seed, devices):
@@ -105,7 +105,7 @@ def test_the_tables_gain_leads_where_the_map_says(case, findings, target):
         )
 
     (fixed,) = fate(activation, tabled).fixed
-    settle(findings, question, leads_there, effect=Effect(fixed.q, "second moment in the end"))
+    settle(findings, question, leads_there, effect=Effect(fixed.q, Unit.END_MOMENT))
 
 
 def single_cases(tier, run_seed, devices):

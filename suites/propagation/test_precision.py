@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from fixtures.claims import Effect
+from fixtures.claims import Effect, Unit
 from fixtures.judgement import CERTAIN
 from fixtures.propagation.plain import networks_to_resolve
 from fixtures.propagation.precision import (
@@ -121,7 +121,7 @@ def test_products_are_as_exact_as_the_setting_promises(case, findings, target):
 
     refuted = counterexample(are_within_their_bounds)
     rough = ", ".join(f"{product.name} {product.roughness:.3g}" for product in found)
-    effect = Effect(max((product.roughness for product in found), default=math.inf), "x float32's unit roundoff, rms")
+    effect = Effect(max((product.roughness for product in found), default=math.inf), Unit.ROUNDOFFS)
     findings.exact(question, refuted, len(found), note=f"unit roundoffs, rms: {rough}", effect=effect)
 
 
@@ -185,7 +185,7 @@ class Range:
         refuted = counterexample(is_where_the_range_ends)
         layers = [math.inf if end.layer is None else end.layer for end in found]
         seen = ", ".join("nowhere" if end.layer is None else f"layer {end.layer}" for end in found)
-        effect = Effect(statistics.median(layers), "layers") if layers else None
+        effect = Effect(statistics.median(layers), Unit.LAYERS) if layers else None
         findings.exact(question, refuted, len(found), note=f"seen: {seen}", effect=effect)
 
 

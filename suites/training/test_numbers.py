@@ -5,7 +5,7 @@ What is claimed here is only that they mean something: that they are the same wh
 
 from __future__ import annotations
 
-from fixtures.claims import Effect
+from fixtures.claims import Effect, Unit
 from fixtures.training.numbers import ROUNDINGS, numbers_of
 from fixtures.training.recorded import PREFIX
 from suites.asking import ExactQuestion, asks
@@ -71,7 +71,7 @@ def test_twenty_steps_from_fixed_numbers_are_kept(case, findings, keep_arrays):
 def fall(numbers):
     """By how much the loss changes."""
     first, last = numbers.plain.losses[[0, -1]]
-    return Effect(100 * float(last / first - 1), "% change of the loss")
+    return Effect(100 * float(last / first - 1), Unit.LOSS_CHANGE)
 
 
 def moved(numbers):

@@ -6,7 +6,7 @@ import math
 
 from hypothesis import strategies as st
 
-from fixtures.claims import Effect
+from fixtures.claims import Effect, Unit
 from fixtures.formats import unit_roundoff
 from fixtures.laws import gain
 from fixtures.subjects import Subject
@@ -79,7 +79,7 @@ def test_every_documented_gain_is_as_documented(case, findings, target):
         assert abs(measured - expected) <= uncertain, f"gain**2 E[phi(z)**2] is {measured:.12g}, not {expected:.12g}"
 
     settle(findings, table, is_as_documented)
-    settle(findings, moment, does_to_the_second_moment, effect=Effect(factor, "x the second moment of a Gaussian"))
+    settle(findings, moment, does_to_the_second_moment, effect=Effect(factor, Unit.GAUSSIAN_MOMENT))
 
 
 def parameter_cases(tier, run_seed, devices):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import msgspec
 from hypothesis import strategies as st
 
-from fixtures.claims import Effect
+from fixtures.claims import Effect, Unit
 from fixtures.judgement import draws_to_resolve
 from fixtures.laws import fan
 from fixtures.subjects import Subject
@@ -138,7 +138,9 @@ class Rule:
     @property
     def effect(self):
         """Their ratio."""
-        return Effect(self.fan / self.terms.mean, f"x the true {self.subject.mode}")
+        return Effect(
+            self.fan / self.terms.mean, Unit.TRUE_FAN_IN if self.subject.mode == "fan_in" else Unit.TRUE_FAN_OUT
+        )
 
 
 @asks_exactly(
