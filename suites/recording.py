@@ -6,6 +6,7 @@ disk as soon as they have arrived.
 
 from __future__ import annotations
 
+import functools
 import platform
 import re
 import shutil
@@ -179,6 +180,7 @@ def keep_arrays(folder: Path, name: str, arrays: dict[str, np.ndarray]) -> None:
     temporary.replace(part)
 
 
+@functools.cache
 def installed_packages() -> dict[str, str]:
     """Versions of all installed distributions, by normalized name."""
     found = ((item.metadata["Name"], item.version) for item in metadata.distributions())

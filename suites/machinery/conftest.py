@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -154,6 +156,21 @@ def fresh_seed() -> int:
 def generator(fresh_seed: int) -> np.random.Generator:
     """Fresh draws for each test."""
     return np.random.default_rng(fresh_seed)
+
+
+@pytest.fixture
+def known_wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of wheels that is all that pip knows of."""
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
+    # What is compiled of pip lies beside it, where all environments share it (seed_packages).
+    monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    (tmp_path / "wheels").mkdir()
+    return tmp_path / "wheels"
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import secrets
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,6 +28,7 @@ from fixtures.planting import planted_faults
 from fixtures.subjects import seed_for
 from reports.faults import FaultOutcome, second_level, write_faults
 from reports.records import CLAIMS, read_claims
+from suites.machinery import preloaded
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -53,7 +53,6 @@ def run_suite(
     """Run a suite in a process of its own."""
     started = time.perf_counter()
     command = [
-        sys.executable,
         "-m",
         "pytest",
         suite,
@@ -67,12 +66,10 @@ def run_suite(
         "--seed",
         str(seed_for(seed, name)),
     ]
-    ended = subprocess.run(
-        [*command, *options], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
+    ended = preloaded.run(*command, *options)
     claims = read_claims(folder / CLAIMS).values() if (folder / CLAIMS).exists() else ()
     violated = Counter(claim.family for claim in claims if claim.verdict is Verdict.VIOLATED and claim.known is None)
-    tail = tuple(ended.stdout.splitlines()[-15:])
+    tail = tuple((ended.stdout + ended.stderr).splitlines()[-15:])
     seconds = round(time.perf_counter() - started, 1)
     return FaultOutcome(name, suite, expected, ended.returncode, dict(violated), seconds, tail)
 

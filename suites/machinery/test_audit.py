@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
@@ -22,7 +19,7 @@ from fixtures.propagation.audit.pooled_scale import PooledScale, bound_for
 from fixtures.propagation.audit.question import Question
 from fixtures.propagation.layer_law import SumOfSquares
 from fixtures.subjects import seed_for
-from suites.machinery import audited_models
+from suites.machinery import audited_models, preloaded
 from suites.machinery.chance import ALARM, SURE, fresh_seed, no_oftener, within_chance
 from suites.propagation import audit_command
 
@@ -292,14 +289,8 @@ def test_the_real_command_line_in_a_narrow_window(tmp_path):
     (tmp_path / "beside.py").write_text("from torch import nn\n")
     file = tmp_path / "mine.py"
     file.write_text("from beside import nn\ndef build(): return nn.Sequential(nn.Linear(64, 64), nn.Linear(64, 9))\n")
-    ended = subprocess.run(
-        [sys.executable, "-m", "suites.propagation.audit", f"{file}:build", "--input-shape", "9,64", "--networks", "2"],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=os.environ | {"COLUMNS": "60"},
-        timeout=120,
-    )
+    asked = (f"{file}:build", "--input-shape", "9,64", "--networks", "2")
+    ended = preloaded.run("-m", "suites.propagation.audit", *asked, COLUMNS="60")
 
     assert (ended.returncode, ended.stderr) == (NO_EVIDENCE, "")
     assert max(map(len, ended.stdout.splitlines()[3:])) <= 60

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +12,7 @@ import torch
 
 from fixtures.devices import CACHE_BYTES, Cpu
 from fixtures.workloads import Work, workloads
+from suites.machinery import preloaded
 from suites.timings.cases import group_of, identifier_of
 from suites.timings.environment import complete, differences
 from suites.timings.limits import COPIED_BYTES, SECONDS, Limits, copied_bytes, kind_of_limit
@@ -32,15 +30,7 @@ WORKLOADS = workloads()
 
 
 def python(*arguments, **variables):
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    return subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        cwd=ROOT,
-        env=inherited | {"COLUMNS": "80"} | variables,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    return preloaded.run(*arguments, **{"COLUMNS": "80"} | variables)
 
 
 def bench(*arguments, select="guard", **variables):

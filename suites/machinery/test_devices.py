@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import mmap
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +13,7 @@ import torch
 
 from fixtures import devices
 from fixtures.devices import CACHE_BYTES, Accelerator, Cpu, calls_that_take, device_named, timed, waiting_clock
+from suites.machinery import preloaded
 from suites.machinery.recorded_device import BROKEN, RECORD, RecordedDevice, keeps_the_rule
 from suites.settings import ACCELERATORS, unavailable
 
@@ -81,15 +79,7 @@ def test_calls_are_counted_to_an_end_where_they_take_no_time():
 def run(tmp_path, *command, broken=""):
     """The record of each workload."""
     record = tmp_path / "record.jsonl"
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    ended = subprocess.run(
-        [sys.executable, *command],
-        cwd=ROOT,
-        env=variables | {RECORD: str(record), BROKEN: broken},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    ended = preloaded.run(*command, **{RECORD: str(record), BROKEN: broken})
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return dict(json.loads(line) for line in record.read_text().splitlines())
 

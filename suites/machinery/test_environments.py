@@ -32,16 +32,9 @@ IMPORT_SECONDS = 30
 
 
 @pytest.fixture(autouse=True)
-def wheels(tmp_path, monkeypatch):
-    """The folder of wheels that is all that pip knows of."""
-    folder = tmp_path / "wheels"
-    folder.mkdir()
-    for name in [name for name in os.environ if name.startswith("PIP_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
-    return folder
+def wheels(known_wheels):
+    """Where pip finds what a test makes."""
+    return known_wheels
 
 
 @pytest.fixture
@@ -399,9 +392,8 @@ def contents(folder):
 
 
 @pytest.fixture
-def vendor(tmp_path, monkeypatch):
+def vendor(tmp_path):
     """A venv of somebody else's, with a torch and neither pip nor anything of ours."""
-    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     folder = tmp_path / "vendor"
     command = [sys.executable, "-m", "virtualenv", "--quiet", "--no-periodic-update", "--no-pip", str(folder)]
     subprocess.run(command, check=True)

@@ -78,15 +78,10 @@ sys.exit(1)
 
 
 @pytest.fixture
-def wheels(tmp_path, monkeypatch):
+def wheels(known_wheels):
     """The wheels that pip finds: a baseline 1.0 and whatever a test adds."""
-    for name in [name for name in os.environ if name.startswith("PIP_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
-    make_wheel(tmp_path / "wheels", "1.0")
-    return tmp_path / "wheels"
+    make_wheel(known_wheels, "1.0")
+    return known_wheels
 
 
 @pytest.fixture

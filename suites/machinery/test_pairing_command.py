@@ -16,6 +16,7 @@ from fixtures.pairing.command import _side
 from fixtures.pairing.estimate import FIRST_LOOK
 from fixtures.pairing.interrupts import Interrupts
 from fixtures.pairing.results import read_pairing
+from suites.machinery import preloaded
 from suites.machinery.chance import SURE
 from suites.machinery.watching import WAIT, is_gone
 
@@ -49,15 +50,8 @@ def command(baseline, candidate, *options):
 
 
 def paired(baseline, candidate, *options, **variables):
-    return subprocess.run(
-        command(baseline, candidate, *options),
-        cwd=ROOT,
-        env=os.environ | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=WAIT,
-    )
+    _, *words = command(baseline, candidate, *options)
+    return preloaded.run(*words, timeout=WAIT, **variables)
 
 
 def test_equals_pass(interpreter, tmp_path):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import resource
 import shutil
 import subprocess
 import sys
@@ -21,6 +19,7 @@ from reports import commands, keeping_commands, records
 from reports.records import RecordError, read_claims, read_run, write_record
 from suites import recording
 from suites.conftest import Controller, target_key
+from suites.machinery import preloaded
 from suites.machinery.chance import SURE
 from suites.machinery.making_disks import fill, small_disk
 from suites.machinery.making_runs import claim, contract, plan, run, violated, write
@@ -140,17 +139,14 @@ def test_a_run_that_is_made_of_runs_without_room_is_one_line_and_no_run(
     assert [path.name for path in full_disk.iterdir()] == ["filler"]
 
 
-SUITE = ["-m", "pytest", "suites/weights/test_fan.py", "-p", "no:cacheprovider", "--seed", "3", "--run-dir"]
+SUITE = ["suites/weights/test_fan.py", "-p", "no:cacheprovider", "--seed", "3", "--run-dir"]
 """56 claims in 4 seconds: 26 kB of plan, 23 kB of environment and interface, 35 kB of claims."""
 
 
-def suite(folder, *options, **keywords):
-    """How a real suite ends with this run folder."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    command = [sys.executable, *SUITE, str(folder), *options]
-    return subprocess.run(
-        command, cwd=ROOT, env=inherited, capture_output=True, text=True, timeout=300, check=False, **keywords
-    )
+def suite(folder, before=""):
+    """How a real suite ends with this run folder; `before` is code that runs first, with what ends it."""
+    start = f"import runpy; {before} runpy.run_module('pytest', run_name='__main__', alter_sys=True)"
+    return preloaded.run("-c", start, *SUITE, folder)
 
 
 def assert_not_kept(ended, folder, why):
@@ -174,10 +170,9 @@ def test_a_suite_without_room_is_no_evidence(full_disk, leave):
 
 def test_a_suite_that_may_not_write_so_much_is_no_evidence(tmp_path):
     # The same without a file system of one's own: no file may grow beyond 30 kB, as under a quota.
-    def limited():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000));"
 
-    assert_not_kept(suite(tmp_path / "run", preexec_fn=limited), tmp_path / "run", "[Errno 27] File too large")
+    assert_not_kept(suite(tmp_path / "run", limit), tmp_path / "run", "[Errno 27] File too large")
 
 
 def test_a_suite_whose_folder_cannot_be_made_is_no_evidence(tmp_path):

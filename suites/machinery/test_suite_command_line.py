@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
@@ -30,6 +28,7 @@ from reports.comparison import compare
 from reports.drift import drifts
 from reports.records import read_claims, read_record, read_run
 from suites.conftest import settings_key
+from suites.machinery import preloaded
 from suites.machinery.chance import ALARM, CLAIM, fresh_seed
 from suites.machinery.running import given
 from suites.machinery.watching import PATIENCE
@@ -49,24 +48,11 @@ SUBJECTS = [Subject(f"kaiming_{law}_", (784, 256), nonlinearity="relu") for law 
 PLANNED = [f"{asked.family}/{subject.key}" for subject in SUBJECTS for asked in law_questions(subject)]
 
 
-def python(*arguments, **variables):
-    """Run Python in the checkout, without what an outer pytest tells its own children."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    return subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        cwd=ROOT,
-        env=inherited | variables,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-
-
 def suite(folder, *arguments, select=SELECTION, **variables):
     """Run the suite into a run folder."""
     usual = ["-m", "pytest", "suites/weights/test_law.py", "-p", "no:cacheprovider", "-k", select, "--run-dir", folder]
     seed = () if {"--seed", "--plan"} & set(arguments) else ("--seed", fresh_seed())
-    return python(*usual, *arguments, *seed, **variables)
+    return preloaded.run(*usual, *arguments, *seed, **variables)
 
 
 def answers(folder):
@@ -219,7 +205,7 @@ def test_a_wrong_target_is_stopped_and_the_way_to_see_it_again_shows_it(planted,
 
     # Where CI is set, pytest repeats the whole message in its summary.
     (line,) = {line for line in ended.stdout.splitlines() if line.startswith("  rerun: python ")}
-    again = python(*shlex.split(line.removeprefix("  rerun: python ")), "--run-dir", tmp_path / "other")
+    again = preloaded.run(*shlex.split(line.removeprefix("  rerun: python ")), "--run-dir", tmp_path / "other")
 
     assert again.returncode == STOP, again.stdout
     assert answers(tmp_path / "other") == [claim for claim in claims.values() if claim.subject == SUBJECTS[0]]
@@ -258,7 +244,7 @@ def test_a_crash_is_no_pass_and_leaves_what_was_found_before_it(planted, tmp_pat
 
 TRY = """\
 import contextlib, io, json, sys, pytest
-for name, arguments in json.load(sys.stdin).items():
+for name, arguments in json.loads(sys.argv[1]).items():
     said = io.StringIO()
     with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
         code = pytest.main(["-p", "no:cacheprovider", *arguments])
@@ -294,10 +280,7 @@ def refusals(tmp_path_factory, healthy):
     asked = {
         name: ["suites/weights/test_law.py", "--run-dir", str(folder / "run"), *line] for name, line in lines.items()
     }
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    ended = subprocess.run(
-        [sys.executable, "-c", TRY], cwd=ROOT, env=inherited, input=json.dumps(asked), capture_output=True, text=True
-    )
+    ended = preloaded.run("-c", TRY, json.dumps(asked))
     assert ended.returncode == 0, ended.stderr
     return folder, {name: (code, said) for name, code, said in map(json.loads, ended.stdout.splitlines())}
 
@@ -434,7 +417,7 @@ def test_another_defect_under_a_known_ones_claims_stops(tmp_path, plugin, asked,
     tests, select = asked
     usual = ["-m", "pytest", tests, "-p", "no:cacheprovider", "-p", "defect", "-k", select]
 
-    ended = python(*usual, "--run-dir", tmp_path / "run", PYTHONPATH=str(tmp_path))
+    ended = preloaded.run(*usual, "--run-dir", tmp_path / "run", PYTHONPATH=str(tmp_path))
 
     assert ended.returncode == code, ended.stdout
     assert [claim for claim in answers(tmp_path / "run") if claim.verdict is Verdict.VIOLATED]
@@ -455,8 +438,7 @@ def test_what_is_known_of_torch_is_known_whatever_the_target_is(tmp_path):
 @pytest.fixture
 def launched(tmp_path):
     """Runs a suite as a gate does, with a target, and returns how it ended."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    environment = Environment(sys.executable, (sys.executable,), inherited)
+    environment = Environment(sys.executable, (sys.executable,), preloaded.inherited_variables())
 
     def launch(code, *options, workers="0", timeout=200.0):
         target = tmp_path / "target.py"
