@@ -16,10 +16,10 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from fixtures.claims import Verdict
-from fixtures.packing import pack, packed
-from fixtures.writing import write_atomically
-from reports.records import (
+from fixtures.record.atomic_file import write_atomically
+from fixtures.record.claim import Verdict
+from fixtures.record.packing import pack, packed
+from fixtures.record.run_folder import (
     CLAIMS,
     ENVIRONMENT,
     INTERFACE,
@@ -32,7 +32,7 @@ from reports.records import (
     write_digests,
     write_record,
 )
-from reports.wording import plural
+from fixtures.words.wording import plural
 
 MOST_BYTES = 1_000_000
 """What a repository bears for each accepted release. Runs of the quick tier take 0.86 to 0.96 MB; two thirds of it are

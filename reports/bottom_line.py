@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from fixtures.words.wording import plural
 from reports.comparison import Change, newly_violated
 from reports.reasons import Outcome
 from reports.speed import outcome_of
 from reports.verdict import GateVerdict
-from reports.wording import plural
 
 MEANINGS = {
     Outcome.PASS: "You may upgrade",

@@ -10,19 +10,9 @@ from typing import Annotated
 import typer
 from rich.console import Group
 
-from fixtures.known import KnownError, read_known
-from fixtures.pairing.results import PairingError, read_pairing
-from fixtures.policy import DEFAULT_POLICY, PolicyError, read_policy
-from fixtures.writing import write_atomically
-from reports.comparison import Incomparable, compare
-from reports.console import CommandError, carry_out, show
-from reports.false_alarms import PromiseBroken
-from reports.faults import FaultOutcome, read_faults
-from reports.junit import verdict_junit
-from reports.keeping_commands import accept_command, merge_command
-from reports.markdown import verdict_markdown
-from reports.page import write_page
-from reports.records import (
+from fixtures.clock.results import PairingError, read_pairing
+from fixtures.record.atomic_file import write_atomically
+from fixtures.record.run_folder import (
     JUNIT,
     MARKDOWN,
     PAGE,
@@ -33,11 +23,19 @@ from reports.records import (
     read_run,
     write_record,
 )
+from fixtures.rules.known_violations import KNOWN_VIOLATIONS, KnownError, read_known
+from fixtures.rules.policy import DEFAULT_POLICY, PolicyError, read_policy
+from fixtures.rules.waivers import read_waivers
+from fixtures.words.console import CommandError, carry_out, show
+from reports.comparison import Incomparable, compare
+from reports.false_alarms import PromiseBroken
+from reports.faults import FaultOutcome, read_faults
+from reports.junit import verdict_junit
+from reports.keeping_commands import accept_command, merge_command
+from reports.markdown import verdict_markdown
+from reports.page import write_page
 from reports.terminal import run_page, unwrapped, verdict_page
 from reports.verdict import GateVerdict, gate
-from reports.waivers import read_waivers
-
-KNOWN_VIOLATIONS = Path(__file__).parent.parent / "suites" / "known_violations.toml"
 
 ACCEPTED = "python -m reports " + ", ".join(
     ("gate BASE_RUN CANDIDATE_RUN", "show RUN", "policy", "accept RUN --as NAME", "merge RUN RUN --into FOLDER")

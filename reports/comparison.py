@@ -13,10 +13,10 @@ from enum import StrEnum
 
 import msgspec
 
-from fixtures.claims import Claim, Effect, Unit, Verdict
-from fixtures.judgement import DEVIATES
-from reports.records import Run
-from reports.wording import first_few, plural
+from fixtures.record.claim import Claim, Effect, Unit, Verdict
+from fixtures.record.run_folder import Run
+from fixtures.statistics.judgement import DEVIATES
+from fixtures.words.wording import first_few, plural
 
 
 class Incomparable(Exception):
@@ -224,9 +224,9 @@ _NUMBER = re.compile(r"[-+]?(?<![A-Za-z_])\d[\d_,.]*(?:[eE][-+]?\d+)?(?:\s*x\s*\
 def _same_counterexample(before: Claim, after: Claim) -> bool:
     """Whether one defect refutes an exact claim on both sides.
 
-    A registered defect pins its counterexample (fixtures/known.py), so that claims of one entry have the same. Others
-    are compared by their words: where and by how much, which are numbers, may hang on what was drawn, and what is wrong
-    with what does not. "gelu(inf) is nan, not inf" and "gelu(inf) is -7, not inf" differ.
+    A registered defect pins its counterexample (fixtures/rules/known_violations.py), so that claims of one entry have
+    the same. Others are compared by their words: where and by how much, which are numbers, may hang on what was drawn,
+    and what is wrong with what does not. "gelu(inf) is nan, not inf" and "gelu(inf) is -7, not inf" differ.
     """
     if before.known and before.known == after.known:
         return True

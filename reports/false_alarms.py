@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import msgspec
 
-from fixtures.judgement import FALSE_ALARM_PER_CLAIM
-from fixtures.policy import Policy, Severity
-from reports.records import Plan
-from reports.wording import plural
+from fixtures.record.run_folder import Plan
+from fixtures.rules.policy import Policy, Severity
+from fixtures.statistics.judgement import FALSE_ALARM_PER_CLAIM
+from fixtures.words.wording import plural
 
 
 class PromiseBroken(Exception):
@@ -109,7 +109,7 @@ def refuse_broken_promise(found: FalseAlarms, plan: Plan | None) -> None:
     """Hold a gate to what its runs promised of all that is drawn.
 
     Times are not drawn: their chance is bounded whatever the machine's noise is, and on a quiet one far below the bound
-    (fixtures/pairing/estimate.py), so that no promise of a run could hold it.
+    (fixtures/clock/estimate.py), so that no promise of a run could hold it.
 
     Raises:
         PromiseBroken: this policy lets more tests stop than fit in.

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from fixtures.safe_text import Ambiguous, cleaned
-from fixtures.writing import write_atomically
-from reports.records import RecordError
+from fixtures.record.atomic_file import write_atomically
+from fixtures.record.run_folder import RecordError
+from fixtures.record.safe_text import Ambiguous, cleaned
 
 STOPPED, PASSED = 1, 0
 """Exit codes of a suite that saw a violation, and of one that saw none."""

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from xml.etree import ElementTree
 
-from fixtures.claims import Claim, Verdict
-from fixtures.safe_text import printable
+from fixtures.record.claim import Claim, Verdict
+from fixtures.record.safe_text import printable
+from fixtures.words.wording import measured, p_value
 from reports.comparison import ClaimChange
 from reports.reasons import Outcome, Reason
 from reports.verdict import GateVerdict
-from reports.wording import measured, p_value
 
 
 def verdict_junit(verdict: GateVerdict, changes: Sequence[ClaimChange]) -> bytes:

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
+from fixtures.record.run_folder import read_run
+from fixtures.words.console import CommandError, show
+from fixtures.words.wording import plural
 from reports.accepting import Unacceptable, accept
-from reports.console import CommandError, show
 from reports.merging import Unmergeable, merge, write_run
-from reports.records import read_run
 from reports.terminal import unwrapped
-from reports.wording import plural
 
 ACCEPTED_RUNS = Path(__file__).parent / "accepted"
 

@@ -10,15 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from fixtures.pairing.results import Pairing, Timed
-from fixtures.safe_text import printable
+from fixtures.clock.results import Pairing, Timed
+from fixtures.record.safe_text import printable
+from fixtures.words.wording import plural
 from reports.bottom_line import bottom_line
 from reports.false_alarms import in_words
 from reports.reasons import Outcome, Reason
 from reports.speed import interval, outcome_of, summary
 from reports.terminal import NEXT_STEPS, TOP_REASONS
 from reports.verdict import FamilyCount, GateVerdict, by_family
-from reports.wording import plural
 
 MOST_CHARACTERS = 65_000
 """A comment's limit, less what a bot may put around it."""

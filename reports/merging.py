@@ -16,9 +16,8 @@ from typing import Any, TypeVar
 import msgspec
 import numpy.typing as npt
 
-from fixtures.claims import Claim, Verdict
-from fixtures.weights.sketch import SALT, SALTED
-from reports.records import (
+from fixtures.record.claim import Claim, Verdict
+from fixtures.record.run_folder import (
     ENVIRONMENT,
     INTERFACE,
     PLAN,
@@ -32,7 +31,8 @@ from reports.records import (
     write_record,
     write_sketches,
 )
-from reports.wording import first_few, plural
+from fixtures.weights.sketch import SALT, SALTED
+from fixtures.words.wording import first_few, plural
 
 
 class Unmergeable(Exception):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from fixtures.known import NAME, WORKLOAD
-from fixtures.pairing.estimate import Estimate, Outcome, false_end, false_regression
-from fixtures.pairing.judging import allocates_otherwise
-from fixtures.pairing.results import Pairing, Timed
-from fixtures.policy import Speed
+from fixtures.clock.estimate import Estimate, Outcome, false_end, false_regression
+from fixtures.clock.judging import allocates_otherwise
+from fixtures.clock.results import Pairing, Timed
+from fixtures.rules.known_violations import NAME, WORKLOAD
+from fixtures.rules.policy import Speed
+from fixtures.words.wording import plural
 from reports.false_alarms import Look
-from reports.wording import plural
 
 UNCLEAR = "speed.unclear"
 

@@ -13,21 +13,21 @@ import msgspec
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.text import Text
 
-from fixtures.claims import Claim
-from fixtures.judgement import FALSE_ALARM_PER_CLAIM, false_alarm_rate
-from fixtures.pairing.results import Pairing
-from fixtures.policy import Speed
-from fixtures.safe_text import printable
+from fixtures.clock.results import Pairing
+from fixtures.record.claim import Claim
+from fixtures.record.run_folder import UNKNOWN_TORCH, Environment, Run
+from fixtures.record.safe_text import printable
+from fixtures.rules.policy import Speed
+from fixtures.statistics.judgement import FALSE_ALARM_PER_CLAIM, false_alarm_rate
+from fixtures.words.wording import first_few, measured, p_value, plural, size
 from reports import comparison
 from reports.bottom_line import bottom_line
 from reports.comparison import Change, ClaimChange, compare, grouped
 from reports.false_alarms import FalseAlarms
 from reports.false_alarms import in_words as chance_in_words
 from reports.reasons import Outcome, Reason
-from reports.records import UNKNOWN_TORCH, Environment, Run
 from reports.speed import in_words, outcome_of, summary
 from reports.verdict import FamilyCount, GateVerdict, Streams, by_family, family_counts, statistical, undecided
-from reports.wording import first_few, measured, p_value, plural, size
 
 STYLES = {
     Outcome.PASS: "bold green",

@@ -11,18 +11,18 @@ from typing import TypeVar
 
 import msgspec
 
-from fixtures.claims import Verdict
-from fixtures.pairing.results import Pairing
-from fixtures.policy import Policy, Severity, default_policy
+from fixtures.clock.results import Pairing
+from fixtures.record.claim import Verdict
+from fixtures.record.run_folder import Environment, Plan, Run
+from fixtures.rules.policy import Policy, Severity, default_policy
+from fixtures.rules.waivers import Applied, Waivers, apply, stanza
+from fixtures.words.wording import first_few, measured, p_value, plural
 from reports.comparison import Change, ClaimChange, Incomparable, by_defect, compare, grouped, refuse_other_questions
 from reports.drift import Drift, drift_looks, drifts
 from reports.drift.topics import POLICY_KINDS, policy_kind, topics
 from reports.false_alarms import FalseAlarms, claim_looks, false_alarms, refuse_broken_promise
 from reports.reasons import Outcome, Reason, area_of
-from reports.records import Environment, Plan, Run
 from reports.speed import UNCLEAR, SpeedFinding, speed_findings, speed_looks
-from reports.waivers import Applied, Waivers, apply, stanza
-from reports.wording import first_few, measured, p_value, plural
 
 VERDICT_SCHEMA = 4
 
@@ -284,7 +284,7 @@ CONFORMANCE = {
 
 @dataclass(frozen=True)
 class _Excusable:
-    """A finding that a waiver may cover; see reports/waivers.py."""
+    """A finding that a waiver may cover; see fixtures/rules/waivers.py."""
 
     kind: str
     name: str

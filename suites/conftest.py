@@ -15,20 +15,18 @@ import pytest
 import torch
 from threadpoolctl import threadpool_limits
 
-from fixtures import judgement
+from fixtures.faults.planting import FaultError, plant
 from fixtures.gate.launching import RUNNING
-from fixtures.known import KnownError, read_known
-from fixtures.planting import FaultError, plant
-from fixtures.schema import SCHEMA
-from fixtures.subjects import seed_for
-from fixtures.target import Target, TargetError, load_target
+from fixtures.record import run_folder as records
+from fixtures.record.schema import SCHEMA
+from fixtures.record.subject import seed_for
+from fixtures.rules.known_violations import KNOWN_VIOLATIONS, KnownError, read_known
+from fixtures.statistics import judgement
+from fixtures.target.target import Target, TargetError, load_target
 from fixtures.weights.drawing import count
 from fixtures.weights.sketch import SALTED, Sketch
-from reports import records
-from suites import asking, recording, whereabouts
-from suites.settings import Settings, add_options, read_settings, unavailable
-
-KNOWN_VIOLATIONS = Path(__file__).with_name("known_violations.toml")
+from suites.framework import asking, recording, whereabouts
+from suites.framework.settings import Settings, add_options, read_settings, unavailable
 
 PASS, STOP, NO_EVIDENCE = 0, 1, 2
 

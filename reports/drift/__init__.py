@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fixtures.record.run_folder import Run
 from reports.comparison import ClaimChange
 from reports.drift.effects import effect_drifts, effect_looks
 from reports.drift.interface import interface_drifts
@@ -17,7 +18,6 @@ from reports.drift.numbers import numbers_drifts
 from reports.drift.sketches import sketch_drifts, sketch_looks
 from reports.drift.streams import stream_drifts
 from reports.false_alarms import Look
-from reports.records import Run
 
 __all__ = ["Drift", "drift_looks", "drifts"]
 

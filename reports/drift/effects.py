@@ -13,12 +13,12 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from fixtures.formats import FloatArray
-from fixtures.judgement import SCREEN
-from fixtures.signs import Signs
+from fixtures.record.run_folder import Run
+from fixtures.statistics.formats import FloatArray
+from fixtures.statistics.judgement import SCREEN
+from fixtures.statistics.signs import Signs
 from reports.drift.kinds import Drift, Standing
 from reports.false_alarms import Look
-from reports.records import Run
 
 PREFIX = "training.table/"
 """Before a subject's key, an initialization and a row in the names of its arrays."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from fixtures.interface import Answer, Parameter
+from fixtures.record.interface import Answer, Parameter
+from fixtures.record.run_folder import Run
 from reports.drift.kinds import Drift, Standing
-from reports.records import Run
 
 TORCH = "torch.nn.init"
 

@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from fixtures.claims import Effect
-from fixtures.known import NAME
-from fixtures.subjects import Subject
+from fixtures.record.claim import Effect
+from fixtures.record.run_folder import Run
+from fixtures.record.subject import Subject
+from fixtures.rules.known_violations import NAME
 from reports.comparison import ClaimChange, initializer_of
-from reports.records import Run
 
 Kind = Literal[
     "law",

@@ -1,8 +1,8 @@
 """Two samples of one subject: do they come from one law, and do they take the same values?
 
 What is compared are counts of weights by cell, [65 536], drawn with seeds that the two sides do not share (the salt of
-suites/settings.py). Assumed are independent draws, which other claims check. Asked is whether the law is the same, not
-whether it is the promised one, which only says where to look, before anything is counted.
+suites/framework/settings.py). Assumed are independent draws, which other claims check. Asked is whether the law is the
+same, not whether it is the promised one, which only says where to look, before anything is counted.
 
 For any fixed set of values, given how many of all N = n1 + n2 weights lie in it, those of them that the candidate drew
 are a sample without replacement: their number is hypergeometric, whatever the law. Regions may overlap, because their
@@ -20,10 +20,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from fixtures.formats import CELLS, FloatArray
-from fixtures.judgement import CERTAIN, MISS_DEVIATE, mean_to_reach
-from fixtures.laws import GridLaw
-from fixtures.pvalues import hypergeometric_p, weighted_sum
+from fixtures.statistics.formats import CELLS, FloatArray
+from fixtures.statistics.judgement import CERTAIN, MISS_DEVIATE, mean_to_reach
+from fixtures.statistics.laws import GridLaw
+from fixtures.statistics.pvalues import hypergeometric_p, weighted_sum
 
 Counts = npt.NDArray[np.int64]
 

@@ -14,10 +14,10 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from fixtures.formats import FloatArray, spacing
+from fixtures.record.run_folder import Run
+from fixtures.statistics.formats import FloatArray, spacing
 from fixtures.training.recorded import Numbers, Trajectory, recorded_in
 from reports.drift.kinds import Drift, Kind, Standing
-from reports.records import Run
 
 STORED = spacing(1.0, "float32")
 """Relative: all numbers were stored in float32 once, whatever moving the weights does to them (Adam's first update has

@@ -10,17 +10,17 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from fixtures.claims import SMALLEST_P, Effect, Unit
-from fixtures.judgement import CERTAIN
-from fixtures.laws import GridLaw, grid_law, promised_law
-from fixtures.subjects import DTYPES, HALF_TYPES, Subject
+from fixtures.record.claim import SMALLEST_P, Effect, Unit
+from fixtures.record.run_folder import Run
+from fixtures.record.subject import DTYPES, HALF_TYPES, Subject
+from fixtures.statistics.judgement import CERTAIN
+from fixtures.statistics.laws import GridLaw, grid_law, promised_law
 from fixtures.weights.sketch import COUNTS, SALT, SALTED
+from fixtures.words.wording import p_value, plural
 from reports.drift.kinds import Drift, Standing
 from reports.drift.laws import FALSE_ALARM_PER_LOOK, Counts, NoCounts, TwoSamples, counts_of
 from reports.false_alarms import Look
-from reports.records import Run
 from reports.selecting import selection
-from reports.wording import p_value, plural
 
 Arrays = dict[str, npt.NDArray[np.generic]]
 

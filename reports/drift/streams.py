@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from fixtures.subjects import Subject
+from fixtures.record.run_folder import Run
+from fixtures.record.subject import Subject
 from reports.drift.kinds import Drift, Standing
-from reports.records import Run
 
 
 def stream_drifts(baseline: Run, candidate: Run, standing: Standing) -> Iterator[Drift]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from fixtures.words.wording import first_few, plural
 from reports.drift.kinds import Drift
-from reports.wording import first_few, plural
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from fixtures.writing import write_atomically
+from fixtures.record.atomic_file import write_atomically
+from fixtures.record.run_folder import Run
 from reports.faults import FaultOutcome
-from reports.records import Run
 from reports.verdict import GateVerdict
 
 

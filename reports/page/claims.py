@@ -13,11 +13,11 @@ from typing import Any
 
 import msgspec
 
-from fixtures.claims import Claim, Verdict
-from fixtures.safe_text import printable
+from fixtures.record.claim import Claim, Verdict
+from fixtures.record.safe_text import printable
+from fixtures.words.wording import measured, p_value, plural, size
 from reports.comparison import Change, ClaimChange, plainness
 from reports.selecting import selection
-from reports.wording import measured, p_value, plural, size
 
 MOST_BYTES = 3 << 20
 """Of claims in a page that is to stay below 5 MB, drawings and all. The whole quick tier takes half of it."""

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fixtures.formats import FloatArray
+from fixtures.record.run_folder import Run
+from fixtures.statistics.formats import FloatArray
 from fixtures.training.recorded import Numbers, recorded_in
 from reports.drift.numbers import Departure, Outcome, TrainingDrift, departure, same_start, training_drifts
-from reports.records import Run
 
 MOST_POINTS = 1000
 """Steps, and layers, that a drawing has room for; the suite's training runs have 20 and at most 50."""

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fixtures.formats import FloatArray
-from reports.records import Run
+from fixtures.record.run_folder import Run
+from fixtures.statistics.formats import FloatArray
 
 DIRECTIONS = ("forward", "backward")
 

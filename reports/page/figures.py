@@ -10,10 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from fixtures.claims import Verdict
-from fixtures.formats import FloatArray
-from fixtures.pairing.results import Pairing
-from fixtures.subjects import Subject
+from fixtures.clock.results import Pairing
+from fixtures.record.claim import Verdict
+from fixtures.record.run_folder import Run
+from fixtures.record.subject import Subject
+from fixtures.statistics.formats import FloatArray
+from fixtures.words.wording import first_few, plural
 from reports.comparison import Change, ClaimChange
 from reports.drift.numbers import Outcome as Trained
 from reports.page import plots
@@ -24,10 +26,8 @@ from reports.page.forests import Forest, scale_forest, speed_forest
 from reports.page.marginals import Marginal, band, marginal, sketched
 from reports.page.plots import CANDIDATE
 from reports.page.svg import Drawings
-from reports.records import Run
 from reports.speed import summary
 from reports.verdict import GateVerdict
-from reports.wording import first_few, plural
 
 MOST_WEIGHTS = 16
 """Subjects whose weights are drawn, 25 kB and a quarter of a second each: all core subjects of one device."""

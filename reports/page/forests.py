@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from fixtures import judgement
-from fixtures.claims import Claim, Unit, Verdict
-from fixtures.pairing.results import Pairing, Timed
-from fixtures.policy import Policy, Speed
-from fixtures.safe_text import printable
+from fixtures.clock.results import Pairing, Timed
+from fixtures.record.claim import Claim, Unit, Verdict
+from fixtures.record.safe_text import printable
+from fixtures.rules.policy import Policy, Speed
+from fixtures.statistics import judgement
 from reports.comparison import ClaimChange
 from reports.page.plots import BASELINE, CANDIDATE, Interval, Row
 from reports.speed import outcome_of

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fixtures.formats import FloatArray, cells_of
-from fixtures.judgement import SCREEN
-from fixtures.laws import GridLaw, Law
-from fixtures.subjects import Subject
+from fixtures.record.run_folder import Run
+from fixtures.record.subject import Subject
+from fixtures.statistics.formats import FloatArray, cells_of
+from fixtures.statistics.judgement import SCREEN
+from fixtures.statistics.laws import GridLaw, Law
 from fixtures.weights.sketch import COUNTS
 from reports.drift.laws import Counts, NoCounts, counts_of
 from reports.drift.sketches import Uncompared, usable_law
-from reports.records import Run
 
 BINS = 64
 """Bars of a histogram: as narrow as they can be and still be told apart in a column of a page."""
@@ -79,7 +79,7 @@ def band(n: int) -> float:
     """Percentage points that a healthy empirical CDF of `n` weights leaves its law by with chance 1e-4 at most.
 
     The bound of Dvoretzky, Kiefer and Wolfowitz with Massart's constant, at the level of the screen: a line that
-    leaves the band is a claim about the shape that trips (see fixtures.pvalues.ks_p).
+    leaves the band is a claim about the shape that trips (see fixtures.statistics.pvalues.ks_p).
     """
     return 100 * math.sqrt(math.log(2 / SCREEN) / (2 * n))
 

@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter
 
-from fixtures.formats import FloatArray
+from fixtures.statistics.formats import FloatArray
 from reports.page.curves import Curves, Strain
 from reports.page.depths import Bands
 from reports.page.marginals import Marginal, band

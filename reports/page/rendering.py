@@ -16,7 +16,9 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from fixtures.safe_text import printable
+from fixtures.record.run_folder import UNKNOWN_TORCH, Plan, Run
+from fixtures.record.safe_text import printable
+from fixtures.words.wording import plural
 from reports.bottom_line import bottom_line
 from reports.comparison import Change, ClaimChange, compare, newly_violated
 from reports.false_alarms import in_words
@@ -27,10 +29,8 @@ from reports.page.plots import BASELINE, CANDIDATE
 from reports.page.surroundings import facts
 from reports.page.svg import Drawings
 from reports.reasons import Outcome, Reason
-from reports.records import UNKNOWN_TORCH, Plan, Run
 from reports.terminal import NEXT_STEPS, TOP_REASONS
 from reports.verdict import FamilyCount, GateVerdict, Side, Streams, by_family
-from reports.wording import plural
 
 TEMPLATES = Path(__file__).with_name("templates")
 

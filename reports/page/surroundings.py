@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reports.records import Environment, Run
+from fixtures.record.run_folder import Environment, Run
 
 LONGEST = 120
 """Characters of a value that is shown whole; of a longer one (CPU flags, build settings) only what differs."""

@@ -15,7 +15,7 @@ import xml.etree.ElementTree as ET
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
-from fixtures.safe_text import printable
+from fixtures.record.safe_text import printable
 
 PALETTE = {
     "#1b1f24": "ink",

@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from fixtures.claims import Claim, Verdict, claim_id
-from fixtures.subjects import Subject, seed_for
-from fixtures.target import Target
-from suites.asking import Findings
+from fixtures.record.claim import Claim, Verdict, claim_id
+from fixtures.record.subject import Subject, seed_for
+from fixtures.target.target import Target
+from suites.framework.asking import Findings
 from suites.machinery.chance import fresh_seed
 
 SEED = 1

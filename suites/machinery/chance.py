@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fixtures.judgement import DEVIATES, FALSE_ALARM_PER_CLAIM, MISS, MISS_DEVIATE, SCREEN
+from fixtures.statistics.judgement import DEVIATES, FALSE_ALARM_PER_CLAIM, MISS, MISS_DEVIATE, SCREEN
 
 BUDGET = 1e-6
 """Chance, at most, that a whole run of the project's own tests fails on a healthy tree; as for any run of ours."""

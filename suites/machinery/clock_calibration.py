@@ -35,13 +35,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from fixtures.pairing.clock import CONTROL, Asked, Session
-from fixtures.pairing.estimate import FIRST_LOOK, estimate
-from fixtures.pairing.judging import guards_of, judged, workloads_of
-from fixtures.pairing.planting import PLANTED, asked_for, slowed
-from fixtures.pairing.table import folded
-from fixtures.pairing.workers import Side, Worker, WorkerFailed
-from fixtures.policy import default_policy
+from fixtures.clock.estimate import FIRST_LOOK, estimate
+from fixtures.clock.judging import guards_of, judged, workloads_of
+from fixtures.clock.session import CONTROL, Asked, Session
+from fixtures.clock.slow_downs import PLANTED, asked_for, slowed
+from fixtures.clock.table import folded
+from fixtures.clock.workers import Side, Worker, WorkerFailed
+from fixtures.rules.policy import default_policy
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "reports" / "runs" / "clock-calibration.jsonl"

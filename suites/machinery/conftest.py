@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from fixtures.environments import processes
-from fixtures.subjects import seed_for
+from fixtures.record.subject import seed_for
 from suites.conftest import settings_key
 from suites.machinery import chance, costs, drawing
 from suites.machinery.watching import Hang

@@ -19,14 +19,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from fixtures import subjects  # noqa: F401 - what imports NumPy and SciPy does so before their classes are replaced
+from fixtures.record import (
+    subject as subjects,  # noqa: F401 - what imports NumPy and SciPy does so before their classes are replaced
+)
 
 PROGRAMS = (
     "suites/weights",
     "suites/propagation",
     "suites/training",
-    "suites.propagation.audit",
-    "fixtures.pairing",
+    "suites.audit",
+    "fixtures.clock",
     "suites.machinery.fault_matrix",
 )
 """What draws in a process of its own: an argument of the command that starts it, or how one begins."""

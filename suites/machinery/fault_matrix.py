@@ -22,12 +22,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from fixtures.claims import Verdict
-from fixtures.faults import FAULTS
-from fixtures.planting import planted_faults
-from fixtures.subjects import seed_for
+from fixtures.faults.initializers import FAULTS
+from fixtures.faults.planting import planted_faults
+from fixtures.record.claim import Verdict
+from fixtures.record.run_folder import CLAIMS, read_claims
+from fixtures.record.subject import seed_for
 from reports.faults import FaultOutcome, second_level, write_faults
-from reports.records import CLAIMS, read_claims
 from suites.machinery import preloaded
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,7 +86,7 @@ def plant(name: str, folder: Path, seed: int) -> FaultOutcome:
         options = ["--fault", name, "-k", planted.selection]
         return run_suite(name, (planted.family, *planted.also), planted.suite, options, folder, seed)
     fault = FAULTS[name]
-    target = ["--device", "cpu", "--target", f"fixtures.faults.{name}"]
+    target = ["--device", "cpu", "--target", f"fixtures.faults.initializers.{name}"]
     return run_suite(
         name, (fault.family,), WEIGHTS, [*target, "-k", selection(fault.dtypes, fault.initializers)], folder, seed
     )

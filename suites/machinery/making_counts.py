@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from fixtures.formats import CELLS, cells_of
-from fixtures.judgement import draws_to_resolve
-from fixtures.laws import Normal, grid_law
-from fixtures.subjects import Subject
-from reports.records import Case
+from fixtures.record.run_folder import Case
+from fixtures.record.subject import Subject
+from fixtures.statistics.formats import CELLS, cells_of
+from fixtures.statistics.judgement import draws_to_resolve
+from fixtures.statistics.laws import Normal, grid_law
 from suites.machinery.chance import fresh_seed
 from suites.machinery.making_runs import plan, run, subject
 

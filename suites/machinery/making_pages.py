@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from fixtures.claims import Effect, Unit, Verdict
-from fixtures.pairing.results import Pairing
-from fixtures.subjects import Subject
+from fixtures.clock.results import Pairing
+from fixtures.record.claim import Effect, Unit, Verdict
+from fixtures.record.run_folder import Case, Run
+from fixtures.record.subject import Subject
 from fixtures.training.recorded import PREFIX, Numbers, Trajectory
 from reports.faults import FaultOutcome
-from reports.records import Case, Run
 from reports.verdict import GateVerdict, gate
 from suites.machinery.making_runs import claim, contract, environment, plan, run, undecided, violated
 from suites.machinery.making_times import pairing, timed

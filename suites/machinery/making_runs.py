@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from fixtures.claims import Claim, Effect, Unit, Verdict, claim_id
-from fixtures.schema import SCHEMA
-from fixtures.subjects import Subject
-from reports import records
-from reports.records import Case, Environment, Failure, Plan, Run
+from fixtures.record import run_folder as records
+from fixtures.record.claim import Claim, Effect, Unit, Verdict, claim_id
+from fixtures.record.run_folder import Case, Environment, Failure, Plan, Run
+from fixtures.record.schema import SCHEMA
+from fixtures.record.subject import Subject
 
 OF_STD = Unit.STD
 SCALE = "weights.marginal.scale"

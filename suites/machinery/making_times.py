@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fixtures.pairing.results import SCHEMA, Guard, Memory, Pairing, Timed
+from fixtures.clock.results import SCHEMA, Guard, Memory, Pairing, Timed
 
 BYTES = 1 << 20
 

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import torch
 
-from fixtures.claims import Unit
-from fixtures.laws import Normal, grid_law, promised_law
-from fixtures.subjects import HALF_TYPES, Subject
+from fixtures.record.claim import Unit
+from fixtures.record.subject import HALF_TYPES, Subject
+from fixtures.statistics.laws import Normal, grid_law, promised_law
 from fixtures.weights.law_questions import law_questions
 from fixtures.weights.marginal_questions import usual_extreme
 from fixtures.weights.sketching import Sketcher

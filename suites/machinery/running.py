@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from fixtures.claims import Claim, Verdict
-from reports import records
+from fixtures.record import run_folder as records
+from fixtures.record.claim import Claim, Verdict
 from suites.machinery.chance import fresh_seed
 
 PASS, STOP, NO_EVIDENCE = 0, 1, 2

@@ -12,13 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures import packing
-from fixtures.interface import Interface, Parameter
-from fixtures.packing import pack, packed, read_stored, stored
-from fixtures.schema import SCHEMA
-from reports import accepting, commands, keeping_commands, records
+from fixtures.record import packing
+from fixtures.record import run_folder as records
+from fixtures.record.interface import Interface, Parameter
+from fixtures.record.packing import pack, packed, read_stored, stored
+from fixtures.record.run_folder import RecordError, read_plan, read_run
+from fixtures.record.schema import SCHEMA
+from reports import accepting, commands, keeping_commands
 from reports.accepting import Unacceptable, accept
-from reports.records import RecordError, read_plan, read_run
 from suites.machinery.making_runs import claim, contract, environment, failure, plan, run, violated, write
 
 INTERFACE = Interface(

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from fixtures.claims import Claim, Effect, Reading, Unit, Verdict
-from fixtures.known import Known
-from fixtures.subjects import Subject
-from reports.records import Case
-from suites.asking import ExactQuestion, Findings, asks, explain, planned_claims
+from fixtures.record.claim import Claim, Effect, Reading, Unit, Verdict
+from fixtures.record.run_folder import Case
+from fixtures.record.subject import Subject
+from fixtures.rules.known_violations import Known
+from suites.framework.asking import ExactQuestion, Findings, asks, explain, planned_claims
 
 SUBJECT = Subject("kaiming_normal_", (256, 128), nonlinearity="relu")
 OF_STD = Unit.STD

@@ -11,17 +11,17 @@ import pytest
 import torch
 from scipy import stats
 
-from fixtures.laws import Normal, TruncatedNormal, Uniform
-from fixtures.propagation.audit.auditing import audit
-from fixtures.propagation.audit.findings import AuditFindings, LayerVerdict
-from fixtures.propagation.audit.intended_laws import LawError, Statement, law_of, stated_law, suggested_law
-from fixtures.propagation.audit.pooled_scale import PooledScale, bound_for
-from fixtures.propagation.audit.question import Question
+from fixtures.audit.auditing import audit
+from fixtures.audit.findings import AuditFindings, LayerVerdict
+from fixtures.audit.intended_laws import LawError, Statement, law_of, stated_law, suggested_law
+from fixtures.audit.pooled_scale import PooledScale, bound_for
+from fixtures.audit.question import Question
 from fixtures.propagation.layer_law import SumOfSquares
-from fixtures.subjects import seed_for
+from fixtures.record.subject import seed_for
+from fixtures.statistics.laws import Normal, TruncatedNormal, Uniform
+from suites.audit import command as audit_command
 from suites.machinery import audited_models, preloaded
 from suites.machinery.chance import ALARM, SURE, fresh_seed, no_oftener, within_chance
-from suites.propagation import audit_command
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -290,7 +290,7 @@ def test_the_real_command_line_in_a_narrow_window(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text("from beside import nn\ndef build(): return nn.Sequential(nn.Linear(64, 64), nn.Linear(64, 9))\n")
     asked = (f"{file}:build", "--input-shape", "9,64", "--networks", "2")
-    ended = preloaded.run("-m", "suites.propagation.audit", *asked, COLUMNS="60")
+    ended = preloaded.run("-m", "suites.audit", *asked, COLUMNS="60")
 
     assert (ended.returncode, ended.stderr) == (NO_EVIDENCE, "")
     assert max(map(len, ended.stdout.splitlines()[3:])) <= 60

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from fixtures.devices import CACHE_BYTES, Cpu
-from fixtures.workloads import Work, workloads
+from fixtures.clock.workloads import Work, workloads
+from fixtures.target.device import CACHE_BYTES, Cpu
 from suites.machinery import preloaded
 from suites.timings.cases import group_of, identifier_of
 from suites.timings.environment import complete, differences

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fixtures.claims import Verdict
+from fixtures.record.claim import Verdict
 from reports.bottom_line import bottom_line
 from reports.verdict import gate
 from suites.machinery.making_runs import claim, contract, failure, plan, run, violated

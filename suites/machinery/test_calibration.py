@@ -13,10 +13,10 @@ import pytest
 import torch
 from scipy import stats
 
-from fixtures.formats import cells_of
-from fixtures.laws import Normal, grid_law, promised_law
-from fixtures.pvalues import binomial_p
-from fixtures.subjects import Subject
+from fixtures.record.subject import Subject
+from fixtures.statistics.formats import cells_of
+from fixtures.statistics.laws import Normal, grid_law, promised_law
+from fixtures.statistics.pvalues import binomial_p
 from fixtures.weights import sketching
 from fixtures.weights.law_questions import law_questions
 from fixtures.weights.sketching import Sketcher

@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 from torch import nn
 
-from fixtures.claims import Verdict
-from fixtures.judgement import CERTAIN
-from fixtures.laws import Uniform
-from fixtures.planting import plant
+from fixtures.faults.planting import plant
 from fixtures.propagation.controls import Overflows, floor, overflow_band, overflow_questions
 from fixtures.propagation.plain import Plain
 from fixtures.propagation.simulation import simulate
 from fixtures.propagation.trajectories import BOUNDED, READINGS, evidence_of, steps_of
-from fixtures.target import load_target
+from fixtures.record.claim import Verdict
+from fixtures.statistics.judgement import CERTAIN
+from fixtures.statistics.laws import Uniform
+from fixtures.target.target import load_target
 from suites.machinery.answering import answers, cases_of, target_of
 from suites.machinery.chance import ALARM, SURE, agrees, within_chance
 from suites.propagation import test_controls

@@ -13,7 +13,6 @@ import torch
 from scipy import stats
 from torch import nn
 
-from fixtures.laws import fan
 from fixtures.propagation.convolution_law import Geometry, Pass, Positions, backward_law, forward_law, returned
 from fixtures.propagation.convolution_products import (
     input_gradient_compared,
@@ -22,8 +21,9 @@ from fixtures.propagation.convolution_products import (
 )
 from fixtures.propagation.convolutions import CYCLES, Convolutions, path_of
 from fixtures.propagation.links.comparing import in_float64
-from fixtures.pvalues import chi_squared_p
-from fixtures.subjects import Subject
+from fixtures.record.subject import Subject
+from fixtures.statistics.laws import fan
+from fixtures.statistics.pvalues import chi_squared_p
 from suites.machinery.answering import target_of, violation
 from suites.machinery.chance import SURE, within_chance
 from suites.propagation import test_convolutions as suite

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from fixtures.claims import Verdict
+from fixtures.record import run_folder as records
+from fixtures.record.claim import Verdict
 from fixtures.weights.module_defaults import DEFAULTS, drawn_parameters, uninitialized_memory_is_nan
 from fixtures.weights.small_models import equal_pair, random_parameters, tutorial_parameters, unequal_layers
-from reports import records
 from suites.machinery.chance import SURE, fresh_seed
 from suites.machinery.running import PASS, STOP, run_in_process
 

@@ -11,11 +11,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from fixtures import devices
-from fixtures.devices import CACHE_BYTES, Accelerator, Cpu, calls_that_take, device_named, timed, waiting_clock
+from fixtures.target import device as devices
+from fixtures.target.device import CACHE_BYTES, Accelerator, Cpu, calls_that_take, device_named, timed, waiting_clock
+from suites.framework.settings import ACCELERATORS, unavailable
 from suites.machinery import preloaded
 from suites.machinery.recorded_device import BROKEN, RECORD, RecordedDevice, keeps_the_rule
-from suites.settings import ACCELERATORS, unavailable
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -111,7 +111,7 @@ def test_that_pytest_benchmark_does_not_would_be_seen(tmp_path, broken):
 WORK = """
 import json, os, sys
 from dataclasses import replace
-from fixtures.pairing import worker
+from fixtures.clock import worker
 from suites.machinery.recorded_device import BROKEN, RECORD, RecordedDevice
 
 device = RecordedDevice(os.environ[BROKEN])

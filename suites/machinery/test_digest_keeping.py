@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from reports import records
+from fixtures.record import run_folder as records
 from suites.conftest import Controller, settings_key
-from suites.recording import Recorder
+from suites.framework.recording import Recorder
 
 DIGESTS = {"kaiming_normal_-3x5-float32-cpu": "9d1f907a", "kaiming_uniform_-3x5-float32-cpu": "0c1e77b2"}
 

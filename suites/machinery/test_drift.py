@@ -15,20 +15,20 @@ import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from fixtures.claims import Verdict
-from fixtures.faults import FAULTS
-from fixtures.formats import CELLS
-from fixtures.interface import Interface, Parameter, parameters_of
-from fixtures.judgement import CERTAIN
-from fixtures.schema import SCHEMA
-from fixtures.subjects import Subject, seed_for
+from fixtures.faults.initializers import FAULTS
+from fixtures.record.claim import Verdict
+from fixtures.record.interface import Interface, Parameter, parameters_of
+from fixtures.record.run_folder import RecordError, read_run, seal_run
+from fixtures.record.schema import SCHEMA
+from fixtures.record.subject import Subject, seed_for
+from fixtures.statistics.formats import CELLS
+from fixtures.statistics.judgement import CERTAIN
 from fixtures.weights.drawing import count
 from fixtures.weights.mistakes import interface_of
 from reports.comparison import compare
 from reports.drift import Drift, drifts
 from reports.drift.topics import topics
 from reports.reasons import Outcome
-from reports.records import RecordError, read_run, seal_run
 from reports.verdict import gate
 from suites.machinery.answering import target_of
 from suites.machinery.chance import ALARM, SURE, agrees, fresh_seed

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fixtures.judgement import SCREEN
+from fixtures.record.run_folder import Run
+from fixtures.statistics.judgement import SCREEN
 from reports.drift.effects import PREFIX, Effects, table_drifts
 from reports.reasons import Outcome as Decision
-from reports.records import Run
 from reports.verdict import gate
 from suites.machinery.chance import ALARM, SURE, no_oftener
 from suites.machinery.making_runs import run as made

@@ -9,10 +9,10 @@ import mpmath
 import numpy as np
 import pytest
 
-from fixtures.formats import CELLS, cells_of
-from fixtures.judgement import CERTAIN, MISS, draws_to_resolve
-from fixtures.laws import Normal, Uniform, grid_law
-from fixtures.pvalues import hypergeometric_p
+from fixtures.statistics.formats import CELLS, cells_of
+from fixtures.statistics.judgement import CERTAIN, MISS, draws_to_resolve
+from fixtures.statistics.laws import Normal, Uniform, grid_law
+from fixtures.statistics.pvalues import hypergeometric_p
 from reports.drift.laws import NoCounts, TwoSamples, counts_of
 from suites.conftest import settings_key
 from suites.machinery.chance import ALARM, SURE, agrees, no_more_seldom, no_oftener, within_chance

@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 
+from fixtures.record.run_folder import Run
 from fixtures.training.recorded import PREFIX, Numbers, Trajectory, recorded_in
 from reports.drift.numbers import Outcome, compared, training_drifts
 from reports.reasons import Outcome as Decision
-from reports.records import Run
 from reports.verdict import gate
 from suites.machinery.chance import SURE, fresh_seed
 from suites.machinery.making_runs import claim

@@ -12,11 +12,11 @@ import torch
 from hypothesis import Phase
 from torch.nn import init
 
-from fixtures.claims import Verdict
-from suites import refuting
+from fixtures.record.claim import Verdict
+from suites.framework import refuting
+from suites.framework.refuting import KAIMING
 from suites.machinery.answering import answers, target_of, violation
 from suites.machinery.chance import SURE
-from suites.refuting import KAIMING
 from suites.weights import test_autograd as autograd
 from suites.weights import test_calculate_gain as gains
 from suites.weights import test_contract as contract

@@ -7,8 +7,8 @@ import pytest
 from fixtures.environments import failures
 from fixtures.environments.failures import Failure, failed_install, failed_run, without_credentials
 from fixtures.environments.processes import Ended
-from fixtures.schema import SCHEMA
-from reports import records
+from fixtures.record import run_folder as records
+from fixtures.record.schema import SCHEMA
 
 NO_TORCH = "ERROR: Could not find a version that satisfies the requirement torch==9.9.9 (from versions: 2.6.0)"
 

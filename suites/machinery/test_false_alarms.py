@@ -8,9 +8,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from fixtures.judgement import CERTAIN, FALSE_ALARM_PER_CLAIM, SCREEN
-from fixtures.pairing.estimate import FAMILY, false_end, false_regression
-from fixtures.policy import Severity, default_policy
+from fixtures.clock.estimate import FAMILY, false_end, false_regression
+from fixtures.rules.policy import Severity, default_policy
+from fixtures.statistics.judgement import CERTAIN, FALSE_ALARM_PER_CLAIM, SCREEN
 from reports import commands
 from reports.drift.effects import PREFIX
 from reports.false_alarms import FAILURES, FalseAlarms, Part, PromiseBroken, in_words

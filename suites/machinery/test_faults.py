@@ -7,8 +7,8 @@ import inspect
 import pytest
 import torch
 
-from fixtures.faults import FAULTS
-from fixtures.subjects import DTYPES
+from fixtures.faults.initializers import FAULTS
+from fixtures.record.subject import DTYPES
 from reports.faults import FaultOutcome
 from suites.machinery.chance import CLAIM, SURE, fresh_seed
 from suites.machinery.fault_matrix import HEALTHY, HEALTHY_SUITES, plant, selection, tables_of
@@ -48,7 +48,7 @@ def test_a_planted_fault_is_stopped_by_the_family_that_should_see_it(name, tmp_p
     fault = FAULTS[name]
     suite = ASKING.get(fault.family.split(".")[1], LAW)
     selected = selection(fault.dtypes, fault.initializers) + (f" and {CORE}" if suite == LAW else "")
-    code, violated = violated_in(suite, tmp_path, "--target", f"fixtures.faults.{name}", "-k", selected)
+    code, violated = violated_in(suite, tmp_path, "--target", f"fixtures.faults.initializers.{name}", "-k", selected)
 
     assert code == STOP
     assert any(claim.family.startswith(fault.family) for claim in violated)

@@ -10,8 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.formats import CELLS, cells_of, rounded_outward, spacing, unit_roundoff
-from fixtures.subjects import DTYPES, HALF_TYPES
+from fixtures.record.subject import DTYPES, HALF_TYPES
+from fixtures.statistics.formats import CELLS, cells_of, rounded_outward, spacing, unit_roundoff
 from suites.machinery.chance import SURE
 
 LARGEST = {name: torch.finfo(getattr(torch, name)).max for name in DTYPES}

@@ -8,9 +8,9 @@ from fractions import Fraction
 import pytest
 from scipy import stats
 
-from fixtures import judgement
-from fixtures.claims import Reading, Verdict
-from fixtures.judgement import CERTAIN, CONFIRM, CONFIRMATION_FACTOR, MISS, SCREEN, judge
+from fixtures.record.claim import Reading, Verdict
+from fixtures.statistics import judgement
+from fixtures.statistics.judgement import CERTAIN, CONFIRM, CONFIRMATION_FACTOR, MISS, SCREEN, judge
 
 JUST_BELOW = 1 - 1e-9
 

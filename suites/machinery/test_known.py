@@ -6,10 +6,9 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from fixtures.claims import Effect, Unit, Verdict
-from fixtures.judgement import DEVIATES
-from fixtures.known import NAME, WITNESSES, WORKLOAD, KnownError, read_known
-from suites.conftest import KNOWN_VIOLATIONS
+from fixtures.record.claim import Effect, Unit, Verdict
+from fixtures.rules.known_violations import KNOWN_VIOLATIONS, NAME, WITNESSES, WORKLOAD, KnownError, read_known
+from fixtures.statistics.judgement import DEVIATES
 from suites.machinery.making_runs import contract, subject, violated
 
 ENTRY = """\

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from fixtures.laws import GridLaw, Normal, Uniform, fan, gain, grid_law, promised_law
-from fixtures.subjects import DTYPES, HALF_TYPES, Subject
+from fixtures.record.subject import DTYPES, HALF_TYPES, Subject
+from fixtures.statistics.laws import GridLaw, Normal, Uniform, fan, gain, grid_law, promised_law
 from fixtures.weights.strategies import NONLINEARITIES, slopes, weight_shapes
 from suites.machinery.chance import ALARM, within_chance
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fixtures.judgement import CERTAIN, SCREEN
 from fixtures.propagation.layer_law import NOTHING, SumOfSquares, backward_sum, forward_sum
 from fixtures.propagation.layers import (
     READINGS,
@@ -20,6 +19,7 @@ from fixtures.propagation.layers import (
     worst_layer,
 )
 from fixtures.propagation.likeness import ANY_TWO, LAGS, Likeness
+from fixtures.statistics.judgement import CERTAIN, SCREEN
 from suites.machinery.chance import ALARM, FAR, FAR_MISS, SURE, no_oftener, within_chance
 
 pytestmark = SURE

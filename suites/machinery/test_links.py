@@ -12,8 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from fixtures.formats import unit_roundoff
-from fixtures.planting import plant
+from fixtures.faults.planting import plant
 from fixtures.propagation.activations import ACTIVATIONS, LEAKY_SLOPE, SELU_ALPHA, SELU_SCALE, SOFTPLUS_LINEAR
 from fixtures.propagation.convolution_law import Geometry
 from fixtures.propagation.links.activation import (
@@ -35,7 +34,8 @@ from fixtures.propagation.links.matmul import (
     linear_findings,
     rounded_once,
 )
-from fixtures.subjects import DTYPES, HALF_TYPES, Subject
+from fixtures.record.subject import DTYPES, HALF_TYPES, Subject
+from fixtures.statistics.formats import unit_roundoff
 from suites.machinery.chance import SURE, fresh_seed
 
 pytestmark = SURE

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from fixtures.subjects import Subject
+from fixtures.record.subject import Subject
 from fixtures.weights.layouts import DIMENSIONS, MARGIN, cut, strides
 
 SHAPES = {2: (4, 5), 3: (4, 5, 3), 4: (4, 5, 3, 2), 5: (4, 5, 3, 2, 3)}

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.claims import Verdict
-from fixtures.interface import Interface
-from fixtures.schema import SCHEMA
+from fixtures.record.claim import Verdict
+from fixtures.record.interface import Interface
+from fixtures.record.run_folder import Case, read_run
+from fixtures.record.schema import SCHEMA
 from reports import commands
 from reports.merging import Unmergeable, merge, write_run
-from reports.records import Case, read_run
 from reports.verdict import gate
 from suites.machinery.making_runs import claim, contract, environment, failure, plan, run, subject, violated, write
 

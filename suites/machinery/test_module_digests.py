@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from fixtures.claims import Verdict
+from fixtures.record import run_folder as records
+from fixtures.record.claim import Verdict
 from fixtures.weights.module_defaults import DEFAULTS
-from reports import records
 from suites.machinery.chance import SURE
 from suites.machinery.running import PASS, STOP, run_in_process
 from suites.weights.test_module_digests import cases

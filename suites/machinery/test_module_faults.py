@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from torch import nn
 
-from fixtures.claims import Verdict
-from fixtures.planting import plant, planted_faults
-from fixtures.weights.module_faults import FAULTS
-from reports import records
+from fixtures.faults.modules import FAULTS
+from fixtures.faults.planting import plant, planted_faults
+from fixtures.record import run_folder as records
+from fixtures.record.claim import Verdict
 from suites.machinery.chance import SURE
 from suites.machinery.running import NO_EVIDENCE, STOP, run_in_process
 
@@ -51,7 +51,7 @@ def test_a_planted_fault_is_in_the_header_the_record_and_the_command_that_repeat
 
 def test_nothing_is_tolerated_as_known_while_a_fault_is_planted(tmp_path, monkeypatch):
     """A violation that every known entry would cover stops all the same."""
-    monkeypatch.setattr("fixtures.known.Known.covers", lambda *_: True)
+    monkeypatch.setattr("fixtures.rules.known_violations.Known.covers", lambda *_: True)
 
     assert run_suite(tmp_path, "--fault", "layernorm-bias", "-k", "nn.LayerNorm") == STOP
 

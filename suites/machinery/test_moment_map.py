@@ -14,9 +14,6 @@ import torch
 from scipy import integrate, stats
 from torch import nn
 
-from fixtures.claims import Verdict
-from fixtures.judgement import SCREEN
-from fixtures.laws import gain
 from fixtures.propagation.activations import ACTIVATIONS, LEAKY_SLOPE
 from fixtures.propagation.moment_map import (
     chi,
@@ -30,8 +27,11 @@ from fixtures.propagation.moment_map import (
     trajectory,
 )
 from fixtures.propagation.nonlinearities import Sampled, Squares, descent_of, follows_the_map, single_questions
-from fixtures.pvalues import chernoff_p
-from fixtures.target import Target
+from fixtures.record.claim import Verdict
+from fixtures.statistics.judgement import SCREEN
+from fixtures.statistics.laws import gain
+from fixtures.statistics.pvalues import chernoff_p
+from fixtures.target.target import Target
 from suites.machinery.answering import answers, target_of
 from suites.machinery.chance import ALARM, SURE, detected, no_oftener
 from suites.propagation import test_nonlinearities as suite

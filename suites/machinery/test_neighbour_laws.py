@@ -9,9 +9,9 @@ import pytest
 import torch
 from scipy import stats
 
-from fixtures.calls import Call, call_of
-from fixtures.laws import Normal, TruncatedNormal, Uniform, grid_law, promised_law
-from fixtures.subjects import HALF_TYPES, Subject
+from fixtures.record.call import Call, call_of
+from fixtures.record.subject import HALF_TYPES, Subject
+from fixtures.statistics.laws import Normal, TruncatedNormal, Uniform, grid_law, promised_law
 from fixtures.weights.marginal_questions import questions_of_law
 from fixtures.weights.orthogonal import gather_haar, not_orthogonal, upper_triangle
 from fixtures.weights.sketching import Sketcher

@@ -14,8 +14,8 @@ import pytest
 from fixtures.environments.project import Project
 from fixtures.gate import course, launching
 from fixtures.gate.options import OptionError, parse_options
-from fixtures.packing import pack, packed
-from reports import records
+from fixtures.record import run_folder as records
+from fixtures.record.packing import pack, packed
 from suites.machinery.chance import SAME_SEED
 from suites.machinery.making_disks import fill, small_disk
 from suites.machinery.making_wheels import make_wheel

@@ -16,11 +16,12 @@ import numpy as np
 import pytest
 from _pytest.mark.expression import Expression
 
-from fixtures.claims import Effect, Unit, Verdict
-from fixtures.judgement import SCREEN
-from fixtures.policy import default_policy
-from fixtures.pvalues import ks_p
-from fixtures.subjects import Subject
+from fixtures.record.claim import Effect, Unit, Verdict
+from fixtures.record.run_folder import Case, RecordError
+from fixtures.record.subject import Subject
+from fixtures.rules.policy import default_policy
+from fixtures.statistics.judgement import SCREEN
+from fixtures.statistics.pvalues import ks_p
 from reports.comparison import Change, compare
 from reports.faults import FaultOutcome, read_faults, write_faults
 from reports.page import plots, write_page
@@ -32,7 +33,6 @@ from reports.page.forests import MOST_ROWS, scale_forest, speed_forest
 from reports.page.marginals import band, marginal, sketched
 from reports.page.surroundings import facts
 from reports.page.svg import Drawings
-from reports.records import Case, RecordError
 from reports.selecting import selection
 from reports.verdict import gate
 from suites.machinery.making_pages import (

@@ -1,4 +1,4 @@
-"""`python -m fixtures.pairing` as people call it: exit codes, one line for what is wrong, and no worker left behind."""
+"""`python -m fixtures.clock` as people call it: exit codes, one line for what is wrong, and no worker left behind."""
 
 import contextlib
 import json
@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.pairing.command import _side
-from fixtures.pairing.estimate import FIRST_LOOK
-from fixtures.pairing.interrupts import Interrupts
-from fixtures.pairing.results import read_pairing
+from fixtures.clock.command import _side
+from fixtures.clock.estimate import FIRST_LOOK
+from fixtures.clock.interrupts import Interrupts
+from fixtures.clock.results import read_pairing
 from suites.machinery import preloaded
 from suites.machinery.chance import SURE
 from suites.machinery.watching import WAIT, is_gone
@@ -46,7 +46,7 @@ def interpreter(tmp_path):
 
 
 def command(baseline, candidate, *options):
-    return [sys.executable, "-m", "fixtures.pairing", "--baseline", baseline, "--candidate", candidate, *options]
+    return [sys.executable, "-m", "fixtures.clock", "--baseline", baseline, "--candidate", candidate, *options]
 
 
 def paired(baseline, candidate, *options, **variables):

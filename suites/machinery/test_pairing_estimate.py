@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fixtures.pairing.clock import SLICES
-from fixtures.pairing.estimate import (
+from fixtures.clock.estimate import (
     DEFAULT_MARGIN,
     FAMILY,
     FIRST_LOOK,
@@ -26,6 +25,7 @@ from fixtures.pairing.estimate import (
     looks,
     restarts_that_would_decide,
 )
+from fixtures.clock.session import SLICES
 from suites.machinery.chance import ALARM, SURE, no_more_seldom, no_oftener, within_chance
 
 pytestmark = SURE

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.pairing.estimate import FAMILY, contrasts, estimate, looks
-from fixtures.pairing.planting import asked_for
-from fixtures.policy import default_policy
+from fixtures.clock.estimate import FAMILY, contrasts, estimate, looks
+from fixtures.clock.slow_downs import asked_for
+from fixtures.rules.policy import default_policy
 from suites.machinery.clock_calibration import PARTS, RE_PAIRED_SETS, records, repaired_alarms, tables
 
 pytestmark = pytest.mark.draws(0, "recorded sessions, taken apart in one way, which is written down")

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from fixtures.pairing.results import (
+from fixtures.clock.results import (
     SCHEMA,
     Guard,
     Memory,
@@ -14,7 +14,7 @@ from fixtures.pairing.results import (
     read_pairing,
     write_pairing,
 )
-from fixtures.pairing.table import folded
+from fixtures.clock.table import folded
 
 TIMED = Timed(
     name="init/a",

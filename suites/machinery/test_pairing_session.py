@@ -7,10 +7,10 @@ import re
 
 import pytest
 
-from fixtures.pairing.clock import BASELINE, CANDIDATE, CONTROL, LOST_AFTER, REPEAT, SLICES, Asked, Session
-from fixtures.pairing.estimate import FIRST_LOOK, estimate, is_look
-from fixtures.pairing.judging import guards_of, judged, workloads_of
-from fixtures.pairing.workers import Side, Unable, WorkerFailed
+from fixtures.clock.estimate import FIRST_LOOK, estimate, is_look
+from fixtures.clock.judging import guards_of, judged, workloads_of
+from fixtures.clock.session import BASELINE, CANDIDATE, CONTROL, LOST_AFTER, REPEAT, SLICES, Asked, Session
+from fixtures.clock.workers import Side, Unable, WorkerFailed
 from suites.machinery.chance import SURE, fresh_seed
 
 pytestmark = SURE

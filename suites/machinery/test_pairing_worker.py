@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from fixtures.devices import Cpu
-from fixtures.pairing.planting import PLANTED, slowed
-from fixtures.pairing.running import running_clock
-from fixtures.pairing.workers import Side, Unable, Worker, WorkerFailed
+from fixtures.clock.running import running_clock
+from fixtures.clock.slow_downs import PLANTED, slowed
+from fixtures.clock.workers import Side, Unable, Worker, WorkerFailed
+from fixtures.target.device import Cpu
 
 pytestmark = pytest.mark.subprocess
 

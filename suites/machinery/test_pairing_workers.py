@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.pairing.workers import Side, Unable, Unstartable, Worker, WorkerFailed
+from fixtures.clock.workers import Side, Unable, Unstartable, Worker, WorkerFailed
 from suites.machinery.acting_worker import CONTROL, WORKLOADS
 from suites.machinery.watching import is_gone
 

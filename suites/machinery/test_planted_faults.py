@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.propagation.link_faults import FAULTS as LINKS
-from fixtures.training.training_faults import FAULTS as TRAINING
+from fixtures.faults.links import FAULTS as LINKS
+from fixtures.faults.training import FAULTS as TRAINING
 from suites.machinery.chance import SURE
 from suites.machinery.running import STOP, violated_in
 

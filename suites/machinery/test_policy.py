@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.policy import DEFAULT_POLICY, PolicyError, Severity, default_policy, read_policy
+from fixtures.rules.policy import DEFAULT_POLICY, PolicyError, Severity, default_policy, read_policy
 from reports.reasons import Outcome
 from reports.verdict import CONFORMANCE, gate
 from suites.machinery.making_runs import claim, environment, run, undecided, violated

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from fixtures.claims import Verdict
-from fixtures.judgement import CONFIRMATION_FACTOR, MISS, SCREEN, judge
-from fixtures.laws import promised_law
-from fixtures.pvalues import binomial_p, chernoff_p, uniform_cumulant
+from fixtures.record.claim import Verdict
+from fixtures.statistics.judgement import CONFIRMATION_FACTOR, MISS, SCREEN, judge
+from fixtures.statistics.laws import promised_law
+from fixtures.statistics.pvalues import binomial_p, chernoff_p, uniform_cumulant
 from fixtures.weights.law_questions import law_questions
 from suites.machinery.chance import SURE, no_more_seldom, no_oftener, within_chance
 from suites.machinery.making_weights import (

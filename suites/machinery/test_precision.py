@@ -12,8 +12,7 @@ import pytest
 import torch
 from scipy import stats
 
-from fixtures.claims import Verdict
-from fixtures.planting import Patch
+from fixtures.faults.planting import Patch
 from fixtures.propagation.precision import (
     autocast,
     flags,
@@ -24,9 +23,10 @@ from fixtures.propagation.precision import (
     settings,
 )
 from fixtures.propagation.ranges import Zeros, fade, overflow_at, overflows, underflow_at, vanishings
-from fixtures.subjects import HALF_TYPES
-from fixtures.target import Target
-from suites.asking import Findings
+from fixtures.record.claim import Verdict
+from fixtures.record.subject import HALF_TYPES
+from fixtures.target.target import Target
+from suites.framework.asking import Findings
 from suites.machinery.answering import answers, cases_of, target_of
 from suites.machinery.chance import ALARM, SURE, agrees, no_oftener, within_chance
 from suites.propagation import test_precision as suite

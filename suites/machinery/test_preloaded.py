@@ -63,7 +63,9 @@ def test_an_error_is_told_and_its_status_is_one():
 
 
 def test_what_is_imported_is_not_seen_by_the_next_one():
-    changes = "import torch, fixtures.subjects; torch.changed = True; torch.set_num_threads(1); torch.manual_seed(1)"
+    changes = (
+        "import torch, fixtures.record.subject; torch.changed = True; torch.set_num_threads(1); torch.manual_seed(1)"
+    )
     tells = "import sys, torch; print(hasattr(torch, 'changed'), 'fixtures' in sys.modules, torch.get_num_threads())"
     before = preloaded.run("-c", tells).stdout
 

@@ -6,12 +6,12 @@ import msgspec
 import pytest
 import torch
 
-from fixtures.claims import Effect, Reading, Unit, Verdict
-from suites.asking import Findings
+from fixtures.record.claim import Effect, Reading, Unit, Verdict
+from suites.framework.asking import Findings
+from suites.framework.promising import DRAWN, as_promised, promised
 from suites.machinery.answering import cases_of, target_of
 from suites.machinery.chance import SURE, fresh_seed
 from suites.propagation import test_plain as suite
-from suites.propagation.promising import DRAWN, as_promised, promised
 
 PLAIN = suite.test_signals_and_gradients_follow_their_law_at_every_layer
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fixtures.judgement import CERTAIN, CONFIRM, SCREEN
-from fixtures.laws import GridLaw, Normal
-from fixtures.pvalues import (
+from fixtures.statistics.judgement import CERTAIN, CONFIRM, SCREEN
+from fixtures.statistics.laws import GridLaw, Normal
+from fixtures.statistics.pvalues import (
     WORTH_A_SEARCH,
     binomial_excess_p,
     binomial_p,

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from fixtures.claims import SMALLEST_P
+from fixtures.record import run_folder as records
+from fixtures.record.claim import SMALLEST_P
+from fixtures.record.run_folder import claim_line, read_claims, read_record, read_run, read_sketches, write_record
 from fixtures.weights.mistakes import interface_of
 from fixtures.weights.sketching import sketch_of
-from reports import records
-from reports.records import claim_line, read_claims, read_record, read_run, read_sketches, write_record
+from suites.framework.recording import PARTS, Recorder, keep_sketch
+from suites.framework.settings import read_settings
 from suites.machinery.answering import target_of
 from suites.machinery.making_runs import SCALE, claim, contract, plan, subject, undecided, violated
 from suites.machinery.running import given
-from suites.recording import PARTS, Recorder, keep_sketch
-from suites.settings import read_settings
 
 HELD, STOPPED = claim(), violated(dtype="float16")
 KNOWN = [violated(f"weights.marginal.tail{k}", "bfloat16", known="half-normal") for k in (3, 4)]

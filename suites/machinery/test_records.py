@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.claims import Effect, Verdict
-from fixtures.schema import SCHEMA
-from reports import records
-from reports.records import RecordError, read_run
+from fixtures.record import run_folder as records
+from fixtures.record.claim import Effect, Verdict
+from fixtures.record.run_folder import RecordError, read_run
+from fixtures.record.schema import SCHEMA
 from suites.machinery.making_runs import OF_STD, claim, contract, failure, plan, run, undecided, violated, write
 
 MADE = run(claim(), violated(dtype="bfloat16", known="known"), contract(), digests={"a": "b"})

@@ -7,10 +7,10 @@ import warnings
 import pytest
 from hypothesis import strategies as st
 
-from fixtures.claims import Effect, Reading, Unit, Verdict
-from fixtures.subjects import Subject
-from suites.asking import ExactQuestion, Findings
-from suites.refuting import Inconclusive, exact_case, judge_what_is_drawn, settle
+from fixtures.record.claim import Effect, Reading, Unit, Verdict
+from fixtures.record.subject import Subject
+from suites.framework.asking import ExactQuestion, Findings
+from suites.framework.refuting import Inconclusive, exact_case, judge_what_is_drawn, settle
 
 FAMILY = "weights.contract.example"
 QUESTION = ExactQuestion(FAMILY, "numbers are small")

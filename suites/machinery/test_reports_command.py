@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from reports import commands, records
+from fixtures.record import run_folder as records
+from reports import commands
 from reports.verdict import VERDICT_SCHEMA, GateVerdict
 from suites.machinery.making_runs import claim, failure, plan, run, violated, write
 

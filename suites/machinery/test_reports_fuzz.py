@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reports import commands, records
-from reports.records import RecordError, read_claims
+from fixtures.record import run_folder as records
+from fixtures.record.run_folder import RecordError, read_claims
+from reports import commands
 from suites.machinery.costs import examples
 from suites.machinery.making_runs import claim, contract, failure, run, undecided, violated, write
 

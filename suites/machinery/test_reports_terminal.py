@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from rich.console import Console, RenderableType
 
-from fixtures.claims import SMALLEST_P, Effect, Unit, Verdict
-from fixtures.safe_text import LONGEST_TEXT, printable
+from fixtures.record.claim import SMALLEST_P, Effect, Unit, Verdict
+from fixtures.record.run_folder import Run
+from fixtures.record.safe_text import LONGEST_TEXT, printable
+from fixtures.words.wording import first_few, measured, p_value, plural, size
 from reports.comparison import Change
 from reports.reasons import Outcome, Reason
-from reports.records import Run
 from reports.terminal import GATE_TITLES, MOST_LISTED, run_page, verdict_page
 from reports.verdict import GateVerdict, gate
-from reports.wording import first_few, measured, p_value, plural, size
 from suites.machinery.making_runs import (
     OF_STD,
     claim,

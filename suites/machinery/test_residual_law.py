@@ -14,8 +14,6 @@ import torch
 from scipy import stats
 from torch import nn
 
-from fixtures.claims import Verdict
-from fixtures.judgement import SCREEN
 from fixtures.propagation.links.comparing import compare, in_float64
 from fixtures.propagation.residual import BLOCKS_OF_152, Bottleneck, Residual, blocks_of, build, path_of
 from fixtures.propagation.residual_law import (
@@ -32,7 +30,9 @@ from fixtures.propagation.residual_law import (
     steps_shaped,
     wide_rate,
 )
-from fixtures.subjects import Subject
+from fixtures.record.claim import Verdict
+from fixtures.record.subject import Subject
+from fixtures.statistics.judgement import SCREEN
 from suites.machinery.answering import answers, target_of, violation
 from suites.machinery.chance import ALARM, SURE, detected, no_oftener, standard_errors, within_chance
 from suites.propagation import test_residual as suite

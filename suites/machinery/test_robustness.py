@@ -14,18 +14,19 @@ from types import SimpleNamespace
 import pytest
 
 from fixtures.gate import launching
-from fixtures.target import load_target
-from reports import commands, keeping_commands, records
-from reports.records import RecordError, read_claims, read_run, write_record
-from suites import recording
+from fixtures.record import run_folder as records
+from fixtures.record.run_folder import RecordError, read_claims, read_run, write_record
+from fixtures.target.target import load_target
+from reports import commands, keeping_commands
 from suites.conftest import Controller, target_key
+from suites.framework import recording
+from suites.framework.recording import Recorder
+from suites.framework.settings import read_settings
 from suites.machinery import preloaded
 from suites.machinery.chance import SURE
 from suites.machinery.making_disks import fill, small_disk
 from suites.machinery.making_runs import claim, contract, plan, run, violated, write
 from suites.machinery.running import given
-from suites.recording import Recorder
-from suites.settings import read_settings
 
 pytestmark = [pytest.mark.subprocess, SURE]
 
@@ -41,7 +42,8 @@ CLAIMS = {claim.id: claim for claim in (claim(), violated(dtype="bfloat16", know
 WRITING = """\
 import itertools, sys
 from pathlib import Path
-from reports import accepting, records
+from fixtures.record import run_folder as records
+from reports import accepting
 from suites.machinery.making_runs import claim, plan, run, subject
 folder, what = Path(sys.argv[1]), sys.argv[2]
 made = run(*(claim(subject=subject(shape=(8, 8 + number))) for number in range(2000)))

@@ -9,16 +9,17 @@ import unicodedata
 
 import pytest
 
-from fixtures.known import KnownError, read_known
-from fixtures.pairing.results import read_pairing, write_pairing
-from fixtures.policy import PolicyError, read_policy
-from fixtures.safe_text import LONGEST_KEPT, Ambiguous, cleaned
-from reports import commands, records
-from reports.records import RecordError, read_run
+from fixtures.clock.results import read_pairing, write_pairing
+from fixtures.record import run_folder as records
+from fixtures.record.run_folder import RecordError, read_run
+from fixtures.record.safe_text import LONGEST_KEPT, Ambiguous, cleaned
+from fixtures.rules.known_violations import KnownError, read_known
+from fixtures.rules.policy import PolicyError, read_policy
+from reports import commands
+from suites.framework.refuting import counterexample
 from suites.machinery.making_pages import hostile_material
 from suites.machinery.making_runs import claim, contract, failure, run, undecided, violated, write
 from suites.machinery.making_times import pairing, timed
-from suites.refuting import counterexample
 
 NASTY = "a\nb\r\x1b[2J\x1b]0;title\x07\u202ec\u2028d\x00\x7f\u200b" + "e" * (LONGEST_KEPT + 1)
 """Line ends of four kinds, a cleared screen, a window's title, a turned direction, nothing, and more than is kept."""

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import torch
 
-from fixtures.subjects import Subject
+from fixtures.record.subject import Subject
 from fixtures.weights.gains import second_moment
 from fixtures.weights.proportions import ENOUGH, TOLERANCE, NotProportional, agrees, drawn_ratio, ratio
 from fixtures.weights.streams import content, digest, takes_generator

@@ -8,10 +8,11 @@ import shutil
 import numpy as np
 import pytest
 
-from fixtures.sealing import MANIFEST, BrokenSeal, check_seal, seal
-from reports import commands, records
+from fixtures.record import run_folder as records
+from fixtures.record.run_folder import RecordError, read_run, seal_run
+from fixtures.record.seal import MANIFEST, BrokenSeal, check_seal, seal
+from reports import commands
 from reports.accepting import accept
-from reports.records import RecordError, read_run, seal_run
 from suites.machinery.chance import SURE
 from suites.machinery.making_runs import claim, contract, failure, run, undecided, violated, write
 

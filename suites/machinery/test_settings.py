@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from suites import settings
+from suites.framework import settings
+from suites.framework.settings import RUNS, add_options, read_settings, unavailable
 from suites.machinery.chance import SAME_SEED
 from suites.machinery.running import given
-from suites.settings import RUNS, add_options, read_settings, unavailable
 
 
 def test_what_is_used_where_nothing_is_said():

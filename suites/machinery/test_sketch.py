@@ -13,8 +13,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fixtures.formats import cells_of
-from fixtures.subjects import DTYPES, HALF_TYPES
+from fixtures.record.subject import DTYPES, HALF_TYPES
+from fixtures.statistics.formats import cells_of
 from fixtures.weights import sketching
 from fixtures.weights.sketching import CHUNK, Sketcher, sketch_of, tensors_of_a_stretch
 from suites.machinery.chance import SURE, fresh_seed
@@ -318,7 +318,7 @@ def test_different_dtypes_cannot_be_merged():
 GROWTH = """\
 import resource, torch
 from fixtures.weights.drawing import draw
-from fixtures.subjects import Subject
+from fixtures.record.subject import Subject
 torch.set_num_threads(1)
 def megabytes(draws):
     draw(Subject("kaiming_normal_", (784, 256)), draws, 0, torch.nn.init)

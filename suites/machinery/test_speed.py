@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from fixtures.pairing.results import Guard, Memory
-from fixtures.policy import Severity, default_policy
+from fixtures.clock.results import Guard, Memory
+from fixtures.rules.policy import Severity, default_policy
 from reports.comparison import Incomparable
 from reports.reasons import Outcome
 from reports.speed import speed_findings

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fixtures.judgement import MISS_DEVIATE, SCREEN, draws_to_resolve
-from fixtures.subjects import DTYPES, Subject, seed_for
+from fixtures.record.subject import DTYPES, Subject, seed_for
+from fixtures.statistics.judgement import MISS_DEVIATE, SCREEN, draws_to_resolve
 from fixtures.weights.strategies import (
     CALLS,
     HALF_UNIFORM_DRAWS,

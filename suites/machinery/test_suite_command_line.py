@@ -15,25 +15,25 @@ import numpy as np
 import pytest
 import torch
 
-from fixtures.claims import Verdict
 from fixtures.environments.holding import Environment
 from fixtures.gate.launching import run_suite
-from fixtures.judgement import false_alarm_rate
-from fixtures.schema import SCHEMA
-from fixtures.subjects import Subject
+from fixtures.record import run_folder as records
+from fixtures.record.claim import Verdict
+from fixtures.record.run_folder import read_claims, read_record, read_run
+from fixtures.record.schema import SCHEMA
+from fixtures.record.subject import Subject
+from fixtures.statistics.judgement import false_alarm_rate
 from fixtures.weights.law_questions import law_questions
 from fixtures.weights.strategies import core_subjects, half_uniforms
-from reports import records
 from reports.comparison import compare
 from reports.drift import drifts
-from reports.records import read_claims, read_record, read_run
 from suites.conftest import settings_key
+from suites.framework.recording import Recorder
+from suites.framework.settings import RUNS, read_settings
 from suites.machinery import preloaded
 from suites.machinery.chance import ALARM, CLAIM, fresh_seed
 from suites.machinery.running import given
 from suites.machinery.watching import PATIENCE
-from suites.recording import Recorder
-from suites.settings import RUNS, read_settings
 
 pytestmark = [pytest.mark.subprocess, pytest.mark.draws(ALARM + 1000 * CLAIM, "claims of healthy suites of two cases")]
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from fixtures.target import TORCH, TargetError, load_target
+from fixtures.target.target import TORCH, TargetError, load_target
 from suites.machinery.chance import SURE
 
 WRONG = """\

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fixtures.formats import unit_roundoff
 from fixtures.propagation.links.comparing import Compared
 from fixtures.propagation.links.dropout import Dropped, agreements, bound
 from fixtures.propagation.links.normalization import Normalization, Statistics
+from fixtures.statistics.formats import unit_roundoff
 from suites.machinery.chance import ALARM, SURE, no_oftener
 
 pytestmark = SURE

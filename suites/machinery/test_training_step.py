@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from fixtures.calls import call_of
-from fixtures.formats import unit_roundoff
-from fixtures.planting import plant
+from fixtures.faults.planting import plant
 from fixtures.propagation.links.comparing import in_float64
 from fixtures.propagation.links.matmul import rounded_once
-from fixtures.subjects import HALF_TYPES
+from fixtures.record.call import call_of
+from fixtures.record.subject import HALF_TYPES
+from fixtures.statistics.formats import unit_roundoff
 from fixtures.training import steps
 from fixtures.training.networks import CLASSES, drawn, layers_of
 from fixtures.training.optimizers import Asked

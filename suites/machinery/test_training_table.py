@@ -11,11 +11,11 @@ import torch
 from scipy import stats
 from torch import nn
 
-from fixtures.claims import Verdict
-from fixtures.judgement import CONFIRMATION_FACTOR, judge
-from fixtures.pvalues import binomial_p
-from fixtures.signs import Signs
-from fixtures.subjects import Subject
+from fixtures.record.claim import Verdict
+from fixtures.record.subject import Subject
+from fixtures.statistics.judgement import CONFIRMATION_FACTOR, judge
+from fixtures.statistics.pvalues import binomial_p
+from fixtures.statistics.signs import Signs
 from fixtures.training import digits as digits_module
 from fixtures.training.digits import BRIGHTEST, IMAGES, PIXELS, TRAINING, DigitsError, digits
 from fixtures.training.table import BATCH, ROWS, SCHEMES, Learned, Setup, differences, learned
@@ -293,7 +293,7 @@ def test_an_initializer_that_takes_the_variance_for_the_std_is_stopped(tmp_path)
     code, violated = violated_in(
         "suites/training/test_table.py",
         tmp_path,
-        *("--target", "fixtures.faults.variance_for_std", "-k", "digits_sgd and 20"),
+        *("--target", "fixtures.faults.initializers.variance_for_std", "-k", "digits_sgd and 20"),
     )
 
     assert code == STOP

@@ -12,9 +12,6 @@ import pytest
 from scipy import integrate, special, stats
 from torch import nn
 
-from fixtures.claims import Verdict
-from fixtures.judgement import MISS_DEVIATE, SCREEN
-from fixtures.laws import Normal
 from fixtures.propagation.activations import LEAKY_SLOPE
 from fixtures.propagation.layers import distance_from_uniform
 from fixtures.propagation.plain import Plain
@@ -30,9 +27,12 @@ from fixtures.propagation.trajectories import (
     steps_of,
 )
 from fixtures.propagation.trajectory_law import Step, SumOfLogs
-from fixtures.pvalues import ks_p
-from fixtures.target import load_target
-from reports.records import read_run
+from fixtures.record.claim import Verdict
+from fixtures.record.run_folder import read_run
+from fixtures.statistics.judgement import MISS_DEVIATE, SCREEN
+from fixtures.statistics.laws import Normal
+from fixtures.statistics.pvalues import ks_p
+from fixtures.target.target import load_target
 from suites.machinery.answering import answers, target_of
 from suites.machinery.chance import (
     ALARM,

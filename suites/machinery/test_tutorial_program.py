@@ -12,8 +12,8 @@ import torch
 from scipy import stats
 from torch import nn
 
-from fixtures.claims import Verdict
-from fixtures.judgement import SCREEN, judge
+from fixtures.record.claim import Verdict
+from fixtures.statistics.judgement import SCREEN, judge
 from fixtures.training.tutorial import (
     PRINTED,
     SAMPLES,
@@ -23,7 +23,7 @@ from fixtures.training.tutorial import (
     simulated_loss,
     tutorial_questions,
 )
-from fixtures.tutorial import WIDTHS
+from fixtures.weights.tutorial_network import WIDTHS
 from suites.machinery.chance import ALARM, FAR, SURE, detected, no_oftener, within_chance
 from suites.training.test_tutorial import PROGRAM, SEEDS
 

@@ -12,18 +12,18 @@ import pytest
 from scipy import special, stats
 from torch import nn
 
-from fixtures import faults
-from fixtures.claims import Verdict
-from fixtures.judgement import CHERNOFF_DEVIATES
-from fixtures.laws import Uniform
+from fixtures.faults import initializers as faults
 from fixtures.propagation.layers import Layers, pooled_scale
 from fixtures.propagation.plain import Plain
 from fixtures.propagation.simulation import simulate
 from fixtures.propagation.trajectories import BOUNDED, READINGS, Travel, evidence_of, steps_of
 from fixtures.propagation.uniform_law import ends_compared, sum_law, uniform_sum_p
-from fixtures.pvalues import chi_squared_p
-from fixtures.ranks import EFFICIENCY, rank_sum_p
-from fixtures.target import Target
+from fixtures.record.claim import Verdict
+from fixtures.statistics.judgement import CHERNOFF_DEVIATES
+from fixtures.statistics.laws import Uniform
+from fixtures.statistics.pvalues import chi_squared_p
+from fixtures.statistics.ranks import EFFICIENCY, rank_sum_p
+from fixtures.target.target import Target
 from suites.machinery.answering import answers, target_of
 from suites.machinery.chance import ALARM, SURE, agrees, detected, no_oftener, within_chance
 from suites.propagation import test_uniform

@@ -7,7 +7,7 @@ import math
 import msgspec
 import pytest
 
-from fixtures.claims import Effect, Unit, Verdict
+from fixtures.record.claim import Effect, Unit, Verdict
 from reports.comparison import Change, Incomparable
 from reports.reasons import Area, Outcome, area_of
 from reports.verdict import GateVerdict, gate

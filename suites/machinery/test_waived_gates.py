@@ -6,9 +6,9 @@ from datetime import date
 
 import pytest
 
+from fixtures.rules.waivers import read_waivers
 from reports.reasons import Outcome
 from reports.verdict import gate
-from reports.waivers import read_waivers
 from suites.machinery.making_runs import claim, run, violated
 from suites.machinery.making_times import pairing, regressed, timed, unclear
 

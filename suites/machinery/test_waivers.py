@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.known import PLACEHOLDERS, KnownError
-from reports.waivers import Found, Waiver, Waivers, _quoted, apply, read_waivers, stanza
+from fixtures.rules.known_violations import PLACEHOLDERS, KnownError
+from fixtures.rules.waivers import Found, Waiver, Waivers, _quoted, apply, read_waivers, stanza
 from suites.machinery.making_runs import subject
 
 TODAY = date(2026, 6, 30)

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from fixtures import workloads as listed
-from fixtures.workloads import CONTROL, DECISIVE, NETWORKS, Work, cannot_compile, workloads
+from fixtures.clock import workloads as listed
+from fixtures.clock.workloads import CONTROL, DECISIVE, NETWORKS, Work, cannot_compile, workloads
 from suites.machinery.chance import SURE
 
 pytestmark = SURE
@@ -398,11 +398,11 @@ import warnings
 warnings.simplefilter("ignore")  # torch itself says that it misses NumPy
 import torch
 before = set(sys.modules)
-import fixtures.devices, fixtures.workloads
-workloads = fixtures.workloads.workloads()
+import fixtures.target.device, fixtures.clock.workloads
+workloads = fixtures.clock.workloads.workloads()
 imported = sorted(set(sys.modules) - before)
 for name in sys.argv[1:]:
-    fixtures.devices.timed(workloads[name].prepare("cpu"), 1, fixtures.devices.Cpu())
+    fixtures.target.device.timed(workloads[name].prepare("cpu"), 1, fixtures.target.device.Cpu())
 import json
 print(json.dumps(imported))
 """
@@ -419,8 +419,8 @@ def test_the_list_needs_nothing_but_the_standard_library_and_torch():
     imported = json.loads(ended.stdout)
     assert [name for name in imported if name.startswith("fixtures")] == [
         "fixtures",
-        "fixtures.devices",
-        "fixtures.workloads",
+        "fixtures.target.device",
+        "fixtures.clock.workloads",
     ]
     foreign = {name.partition(".")[0] for name in imported} - sys.stdlib_module_names - {"fixtures", "torch"}
     assert not foreign

@@ -8,10 +8,6 @@ from functools import partial
 import numpy as np
 import pytest
 
-from fixtures import judgement
-from fixtures.claims import Claim, Verdict, claim_id
-from fixtures.judgement import CONFIRMATION_FACTOR
-from fixtures.laws import grid_law, promised_law
 from fixtures.propagation import residual_law, trajectory_law
 from fixtures.propagation.layers import READINGS, Layers
 from fixtures.propagation.likeness import Likeness
@@ -19,9 +15,13 @@ from fixtures.propagation.links.comparing import Compared
 from fixtures.propagation.links.dropout import Dropped
 from fixtures.propagation.trajectories import READINGS as TRAJECTORY_READINGS
 from fixtures.propagation.trajectories import TrajectoryEvidence, Travel, deaths
-from fixtures.schema import SCHEMA
-from fixtures.subjects import Subject
-from fixtures.target import load_target
+from fixtures.record.claim import Claim, Verdict, claim_id
+from fixtures.record.schema import SCHEMA
+from fixtures.record.subject import Subject
+from fixtures.statistics import judgement
+from fixtures.statistics.judgement import CONFIRMATION_FACTOR
+from fixtures.statistics.laws import grid_law, promised_law
+from fixtures.target.target import load_target
 from fixtures.training.table import ROWS, SCHEMES, Learned
 from fixtures.training.table_questions import TableEvidence, table_questions
 from fixtures.training.tutorial import Program, TutorialEvidence, tutorial_questions

@@ -12,12 +12,12 @@ from fixtures.propagation.controls import (
 )
 from fixtures.propagation.plain import Plain, path_of
 from fixtures.propagation.trajectories import drawing, networks_to_resolve, squares_of_many
-from fixtures.subjects import Subject
-from reports.records import Case
-from suites.asking import ExactQuestion, asks
-from suites.propagation.promising import ALL_LAYERS, judge_as_promised, promised
+from fixtures.record.run_folder import Case
+from fixtures.record.subject import Subject
+from suites.framework.asking import ExactQuestion, asks
+from suites.framework.promising import ALL_LAYERS, judge_as_promised, promised
+from suites.framework.refuting import exact_case, judge_what_is_drawn, settle
 from suites.propagation.tiers import FINER_OF_MANY
-from suites.refuting import exact_case, judge_what_is_drawn, settle
 
 ZEROS = "propagation.control.zeros"
 

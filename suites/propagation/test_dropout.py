@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from fixtures.propagation.links.dropout import calls_to_resolve, dropout_questions, gather
-from fixtures.subjects import Subject
-from reports.records import Case
-from suites.asking import asks
-from suites.propagation.promising import judge_as_promised
+from fixtures.record.run_folder import Case
+from fixtures.record.subject import Subject
+from suites.framework.asking import asks
+from suites.framework.promising import judge_as_promised
 from suites.propagation.tiers import FINER_OF_MANY
 
 DROPOUT = "propagation.dropout"

@@ -13,10 +13,10 @@ from fixtures.propagation.links.convolution import convolution_findings
 from fixtures.propagation.links.matmul import INPUT_GRADIENTS, OUTPUTS, WEIGHT_GRADIENTS, linear_findings
 from fixtures.propagation.links.network import network_findings
 from fixtures.propagation.plain import path_of
-from fixtures.subjects import DTYPES, HALF_TYPES, Subject
-from fixtures.threads import threads_of
-from suites.asking import asks
-from suites.propagation.linking import Link, cases_of, settle_all, told
+from fixtures.record.subject import DTYPES, HALF_TYPES, Subject
+from fixtures.target.threads import threads_of
+from suites.framework.asking import asks
+from suites.framework.linking import Link, cases_of, settle_all, told
 
 ACTIVATION, INFINITY = "propagation.link.activation", "propagation.link.infinity"
 DERIVATIVE, UNTOUCHED = "propagation.link.derivative", "propagation.link.untouched"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from fixtures.claims import Effect, Unit
-from fixtures.laws import gain
 from fixtures.propagation.activations import ACTIVATIONS, LEAKY_SLOPE
 from fixtures.propagation.moment_map import factor, fate, he_gain
 from fixtures.propagation.nonlinearities import (
@@ -19,12 +17,14 @@ from fixtures.propagation.nonlinearities import (
     sample,
     single_questions,
 )
-from fixtures.subjects import Subject
-from reports.records import Case
-from suites.asking import ExactQuestion, asks
-from suites.propagation.promising import judge_as_promised, promised
+from fixtures.record.claim import Effect, Unit
+from fixtures.record.run_folder import Case
+from fixtures.record.subject import Subject
+from fixtures.statistics.laws import gain
+from suites.framework.asking import ExactQuestion, asks
+from suites.framework.promising import judge_as_promised, promised
+from suites.framework.refuting import exact_case, settle
 from suites.propagation.tiers import FINER
-from suites.refuting import exact_case, settle
 
 MAP = "propagation.nonlinearity.map"
 GAIN = "propagation.nonlinearity.gain"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fixtures.propagation.links.matmul import INPUT_GRADIENTS, OUTPUTS, WEIGHT_GRADIENTS
 from fixtures.propagation.links.normalization import RUNNING, answered, exists, normalization_findings
-from fixtures.subjects import Subject
-from suites.asking import asks
-from suites.propagation.linking import Link, cases_of, settle_all
+from fixtures.record.subject import Subject
+from suites.framework.asking import asks
+from suites.framework.linking import Link, cases_of, settle_all
 
 NORMALIZATIONS = "propagation.link.normalization"
 

@@ -6,10 +6,10 @@ from fixtures.propagation.activations import ACTIVATIONS, LEAKY_SLOPE
 from fixtures.propagation.evidence import gather
 from fixtures.propagation.plain import networks_to_resolve, path_of
 from fixtures.propagation.plain_questions import plain_questions
-from fixtures.subjects import Subject
-from reports.records import Case
-from suites.asking import asks
-from suites.propagation.promising import LAYER_BY_LAYER, judge_as_promised, promised
+from fixtures.record.run_folder import Case
+from fixtures.record.subject import Subject
+from suites.framework.asking import asks
+from suites.framework.promising import LAYER_BY_LAYER, judge_as_promised, promised
 from suites.propagation.tiers import FINER
 
 PLAIN = "propagation.plain"

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 import msgspec
 
-from fixtures.claims import Effect, Unit
-from fixtures.judgement import CERTAIN
 from fixtures.propagation.plain import networks_to_resolve
 from fixtures.propagation.precision import (
     autocast,
@@ -30,12 +28,14 @@ from fixtures.propagation.ranges import (
     overflows,
     vanishings,
 )
-from fixtures.subjects import HALF_TYPES, Subject
-from reports.records import Case
-from suites.asking import ExactQuestion, asks
-from suites.propagation.promising import LAYER_BY_LAYER, judge_as_promised, promised
+from fixtures.record.claim import Effect, Unit
+from fixtures.record.run_folder import Case
+from fixtures.record.subject import HALF_TYPES, Subject
+from fixtures.statistics.judgement import CERTAIN
+from suites.framework.asking import ExactQuestion, asks
+from suites.framework.promising import LAYER_BY_LAYER, judge_as_promised, promised
+from suites.framework.refuting import counterexample, exact_case, judge_what_is_drawn
 from suites.propagation.tiers import FINER
-from suites.refuting import counterexample, exact_case, judge_what_is_drawn
 
 PRODUCT = "propagation.precision.product"
 NETWORK = "propagation.precision.network"

@@ -13,12 +13,12 @@ from fixtures.propagation.residual_evidence import (
     networks_to_resolve,
     residual_layer_questions,
 )
-from fixtures.subjects import Subject
-from reports.records import Case
-from suites.asking import ExactQuestion, asks
-from suites.propagation.promising import LAYER_BY_LAYER, judge_as_promised, promised
+from fixtures.record.run_folder import Case
+from fixtures.record.subject import Subject
+from suites.framework.asking import ExactQuestion, asks
+from suites.framework.promising import LAYER_BY_LAYER, judge_as_promised, promised
+from suites.framework.refuting import counterexample, exact_case, judge_what_is_drawn
 from suites.propagation.tiers import FINER
-from suites.refuting import counterexample, exact_case, judge_what_is_drawn
 
 LAYERS = "propagation.residual.layers"
 BLOCKS = "propagation.residual.blocks"

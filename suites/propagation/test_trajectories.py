@@ -6,10 +6,10 @@ from fixtures.propagation.activations import LEAKY_SLOPE
 from fixtures.propagation.plain import path_of
 from fixtures.propagation.trajectories import bands, gather, networks_to_resolve
 from fixtures.propagation.trajectory_questions import TRAJECTORY, trajectory_questions
-from fixtures.subjects import Subject
-from reports.records import Case
-from suites.asking import asks
-from suites.propagation.promising import ALL_LAYERS, judge_as_promised, promised
+from fixtures.record.run_folder import Case
+from fixtures.record.subject import Subject
+from suites.framework.asking import asks
+from suites.framework.promising import ALL_LAYERS, judge_as_promised, promised
 from suites.propagation.tiers import FINER_OF_MANY
 
 SIZES = (

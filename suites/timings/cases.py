@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from fixtures.devices import device_named, waiting_clock
-from fixtures.workloads import TIERS, Workload, workloads
+from fixtures.clock.workloads import TIERS, Workload, workloads
+from fixtures.target.device import device_named, waiting_clock
 
 DEVICE = "device"
 

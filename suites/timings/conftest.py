@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import torch
 
-from fixtures.devices import device_named
-from fixtures.workloads import cannot_compile, workloads
+from fixtures.clock.workloads import cannot_compile, workloads
+from fixtures.target.device import device_named
 from suites.conftest import settings_key
 from suites.timings.cases import cases
 from suites.timings.environment import complete, differences

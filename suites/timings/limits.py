@@ -13,8 +13,8 @@ from functools import partial
 
 import torch
 
-from fixtures.devices import CACHE_BYTES, Device, timed
-from fixtures.workloads import DTYPES, Call, Work
+from fixtures.clock.workloads import DTYPES, Call, Work
+from fixtures.target.device import CACHE_BYTES, Device, timed
 
 SECONDS = 0.5
 """That a limit is looked for."""

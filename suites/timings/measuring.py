@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from fixtures.devices import Device, calls_that_take, timed
-from fixtures.workloads import Work, Workload
+from fixtures.clock.workloads import Work, Workload
+from fixtures.target.device import Device, calls_that_take, timed
 from suites.timings.limits import Limits, kind_of_limit
 
 ROUND_SECONDS = 0.005

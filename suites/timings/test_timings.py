@@ -1,4 +1,6 @@
-"""Every workload of `fixtures/workloads.py` once; what a test's parameters say, its workload's name says in order."""
+"""Every workload of `fixtures/clock/workloads.py` once; what a test's parameters say, its workload's name says in
+order.
+"""
 
 from __future__ import annotations
 

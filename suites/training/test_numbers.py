@@ -5,11 +5,11 @@ What is claimed here is only that they mean something: that they are the same wh
 
 from __future__ import annotations
 
-from fixtures.claims import Effect, Unit
+from fixtures.record.claim import Effect, Unit
 from fixtures.training.numbers import ROUNDINGS, numbers_of
 from fixtures.training.recorded import PREFIX
-from suites.asking import ExactQuestion, asks
-from suites.refuting import exact_case, settle
+from suites.framework.asking import ExactQuestion, asks
+from suites.framework.refuting import exact_case, settle
 from suites.training.test_step import CONVOLUTIONAL, DEEP, TUTORIAL, step_subject
 
 REPEATABLE, LEARNS = "training.numbers.repeatable", "training.numbers.learns"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fixtures.propagation.links.comparing import Compared
 from fixtures.propagation.precision import autocast
-from fixtures.subjects import Subject
+from fixtures.record.run_folder import Case
+from fixtures.record.subject import Subject
 from fixtures.training.steps import AUTOCAST, DEFAULT, IMPLEMENTATIONS, step_findings
-from reports.records import Case
-from suites.asking import ExactQuestion, asks
-from suites.refuting import counterexample
+from suites.framework.asking import ExactQuestion, asks
+from suites.framework.refuting import counterexample
 
 FORWARD, LOSS, BACKWARD = "training.step.forward", "training.step.loss", "training.step.backward"
 UPDATES = {DEFAULT: "training.step.update", "foreach": "training.step.foreach", "fused": "training.step.fused"}

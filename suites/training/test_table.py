@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fixtures.subjects import Subject
+from fixtures.record.run_folder import Case
+from fixtures.record.subject import Subject
 from fixtures.training.digits import DigitsError, digits
 from fixtures.training.table import OPTIMIZERS
 from fixtures.training.table_questions import FAMILY, gather_table, table_questions
-from reports.records import Case
-from suites.asking import asks
-from suites.refuting import judge_what_is_drawn
+from suites.framework.asking import asks
+from suites.framework.refuting import judge_what_is_drawn
 
 WIDTH = 64
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fixtures.subjects import Subject
+from fixtures.record.run_folder import Case
+from fixtures.record.subject import Subject
 from fixtures.training.tutorial import gather_tutorial, tutorial_questions
-from reports.records import Case
-from suites.asking import asks
-from suites.refuting import judge_what_is_drawn
+from suites.framework.asking import asks
+from suites.framework.refuting import judge_what_is_drawn
 
 TUTORIAL = "training.tutorial"
 

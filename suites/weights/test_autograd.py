@@ -11,7 +11,7 @@ import torch
 
 from fixtures.weights.drawing import initialize
 from fixtures.weights.layouts import cut
-from suites.refuting import ExactClaim, asks_exactly, settle
+from suites.framework.refuting import ExactClaim, asks_exactly, settle
 
 SHAPE = (12, 8)
 """Long enough for the vectorized path; what autograd does depends on neither shape nor dtype."""

@@ -6,13 +6,13 @@ import math
 
 from hypothesis import strategies as st
 
-from fixtures.claims import Effect, Unit
-from fixtures.formats import unit_roundoff
-from fixtures.laws import gain
-from fixtures.subjects import Subject
+from fixtures.record.claim import Effect, Unit
+from fixtures.record.subject import Subject
+from fixtures.statistics.formats import unit_roundoff
+from fixtures.statistics.laws import gain
 from fixtures.weights.gains import second_moment
-from suites.asking import ExactQuestion, asks
-from suites.refuting import exact_case, settle
+from suites.framework.asking import ExactQuestion, asks
+from suites.framework.refuting import exact_case, settle
 from suites.weights.spaces import NONLINEARITIES, no_slopes, unknown_nonlinearities
 
 EXAMPLES = 50

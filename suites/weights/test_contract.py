@@ -10,12 +10,12 @@ import msgspec
 import torch
 from hypothesis import strategies as st
 
-from fixtures.subjects import DTYPES
+from fixtures.record.subject import DTYPES
 from fixtures.weights.drawing import initialize
 from fixtures.weights.layouts import cut
 from fixtures.weights.strategies import weight_shapes
 from fixtures.weights.streams import Stream, content
-from suites.refuting import ExactClaim, asks_exactly, settle
+from suites.framework.refuting import ExactClaim, asks_exactly, settle
 from suites.weights.spaces import no_slopes, unknown_modes, unknown_nonlinearities
 
 EXAMPLES = 50

@@ -6,10 +6,10 @@ from operator import eq
 
 import torch
 
-from fixtures.subjects import DTYPES
-from fixtures.threads import using
+from fixtures.record.subject import DTYPES
+from fixtures.target.threads import using
 from fixtures.weights.streams import Stream, takes_generator
-from suites.refuting import ExactClaim, asks_exactly, settle
+from suites.framework.refuting import ExactClaim, asks_exactly, settle
 
 SIZES = ((3, 5), (4, 4), (17, 1), (181, 200))
 """15, 16 and 17 weights (torch vectorizes from 16 on, in blocks of 16), and 36 200, more than the 32 768 (torch's

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from operator import eq
 
-from fixtures.subjects import DTYPES, HALF_TYPES, Subject
+from fixtures.record.subject import DTYPES, HALF_TYPES, Subject
 from fixtures.weights.streams import Stream, content, digest
-from suites.asking import ExactQuestion, asks
-from suites.refuting import KAIMING, exact_case, settle
+from suites.framework.asking import ExactQuestion, asks
+from suites.framework.refuting import KAIMING, exact_case, settle
 
 DIGEST = "weights.determinism.digest"
 DIGEST_SEED = 1502_01852

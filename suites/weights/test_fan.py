@@ -12,18 +12,18 @@ from dataclasses import dataclass
 import msgspec
 from hypothesis import strategies as st
 
-from fixtures.claims import Effect, Unit
-from fixtures.judgement import draws_to_resolve
-from fixtures.laws import fan
-from fixtures.subjects import Subject
+from fixtures.record.claim import Effect, Unit
+from fixtures.record.run_folder import Case
+from fixtures.record.subject import Subject
+from fixtures.statistics.judgement import draws_to_resolve
+from fixtures.statistics.laws import fan
 from fixtures.weights.drawing import tensors
 from fixtures.weights.fan_oracle import PLAIN, count_terms
 from fixtures.weights.proportions import NotProportional, agrees, drawn_ratio
 from fixtures.weights.scales import ScaleQuestion, mean_square
 from fixtures.weights.strategies import weight_shapes
-from reports.records import Case
-from suites.asking import asks
-from suites.refuting import KAIMING, ExactClaim, Inconclusive, asks_exactly, judge_what_is_drawn, settle
+from suites.framework.asking import asks
+from suites.framework.refuting import KAIMING, ExactClaim, Inconclusive, asks_exactly, judge_what_is_drawn, settle
 from suites.weights.spaces import MODES
 
 SCALE = "weights.fan.scale"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from fixtures.judgement import draws_to_resolve
-from fixtures.subjects import DTYPES, seed_for
+from fixtures.record.run_folder import Case
+from fixtures.record.subject import DTYPES, seed_for
+from fixtures.statistics.judgement import draws_to_resolve
 from fixtures.weights.drawing import count, draw
 from fixtures.weights.law_questions import law_questions
 from fixtures.weights.marginal_questions import marginal_questions
@@ -15,8 +16,7 @@ from fixtures.weights.strategies import (
     half_uniforms,
     kaiming_subjects,
 )
-from reports.records import Case
-from suites.asking import asks
+from suites.framework.asking import asks
 
 LAW = "weights.law"
 MARGINAL = "weights.marginal"

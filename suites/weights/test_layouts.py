@@ -8,14 +8,14 @@ import msgspec
 import torch
 from hypothesis import strategies as st
 
-from fixtures.subjects import DTYPES, Subject
+from fixtures.record.run_folder import Case
+from fixtures.record.subject import DTYPES, Subject
 from fixtures.weights.drawing import draw, initialize
 from fixtures.weights.layouts import DIMENSIONS, cut
 from fixtures.weights.marginal_questions import marginal_questions
 from fixtures.weights.strategies import draws_for
-from reports.records import Case
-from suites.asking import asks
-from suites.refuting import KAIMING, ExactClaim, asks_exactly, judge_what_is_drawn, settle
+from suites.framework.asking import asks
+from suites.framework.refuting import KAIMING, ExactClaim, asks_exactly, judge_what_is_drawn, settle
 
 EXAMPLES = 8
 """For each of 4 dtypes, 7 layouts and 2 initializers: 448 shapes in all."""

@@ -7,8 +7,9 @@ import math
 import torch
 from torch import nn
 
-from fixtures.laws import grid_law
-from fixtures.subjects import DTYPES, Subject
+from fixtures.record.run_folder import Case
+from fixtures.record.subject import DTYPES, Subject
+from fixtures.statistics.laws import grid_law
 from fixtures.weights.drawing import sketch_of_many
 from fixtures.weights.marginal_questions import questions_of_law
 from fixtures.weights.module_defaults import DEFAULTS, PATHS, Missing, draw_default, drawn_parameters, resetting_path
@@ -21,9 +22,8 @@ from fixtures.weights.small_models import (
     unequal_layers,
 )
 from fixtures.weights.sums import deviates, scale_error
-from reports.records import Case
-from suites.asking import ExactQuestion, asks
-from suites.refuting import Inconclusive, exact_case, judge_what_is_drawn, settle
+from suites.framework.asking import ExactQuestion, asks
+from suites.framework.refuting import Inconclusive, exact_case, judge_what_is_drawn, settle
 
 DEFAULTS_FAMILY = "weights.defaults"
 CONSTANTS = "weights.defaults.constants"

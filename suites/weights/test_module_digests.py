@@ -9,8 +9,8 @@ from operator import eq
 
 from fixtures.weights.module_defaults import DEFAULTS, Missing, drawn_parameters
 from fixtures.weights.streams import content, digest
-from suites.asking import ExactQuestion, asks
-from suites.refuting import Inconclusive, exact_case, settle
+from suites.framework.asking import ExactQuestion, asks
+from suites.framework.refuting import Inconclusive, exact_case, settle
 from suites.weights.test_digests import DIGEST_SEED
 
 MODULE_DIGEST = "weights.determinism.module_digest"

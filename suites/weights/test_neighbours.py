@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import torch
 
-from fixtures.laws import promised_law
-from fixtures.subjects import DTYPES, HALF_TYPES, Subject
+from fixtures.record.run_folder import Case
+from fixtures.record.subject import DTYPES, HALF_TYPES, Subject
+from fixtures.statistics.laws import promised_law
 from fixtures.weights.drawing import draw, empty, initialize
 from fixtures.weights.marginal_questions import questions_of_law
 from fixtures.weights.orthogonal import gain_of, gather_haar, not_orthogonal, promised_product, signs
 from fixtures.weights.questions import Question
 from fixtures.weights.strategies import draws_for
-from reports.records import Case
-from suites.asking import ExactQuestion, asks
-from suites.refuting import exact_case, judge_what_is_drawn, settle
+from suites.framework.asking import ExactQuestion, asks
+from suites.framework.refuting import exact_case, judge_what_is_drawn, settle
 
 NEIGHBOURS = "weights.neighbours"
 HAAR = "weights.neighbours.haar"

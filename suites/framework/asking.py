@@ -1,0 +1,203 @@
+"""How a test asks: which cases it takes, which claims it will make about each, and how the answers are judged.
+
+    @asks("weights.marginal", cases, marginal_questions)
+    def test_weights_follow_the_promised_law(case, findings, target): ...
+
+A test marked so is called once for each of its cases: those that `cases` draws, or, where a plan is handed in, those of
+its family in the plan. Findings are recorded, held or not, and the
+test fails after the last of them if any claim was violated that no known violation covers.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+import pytest
+
+from fixtures.record.claim import SMALLEST_P, Claim, Effect, Reading, Verdict, claim_id, p_in_words
+from fixtures.record.run_folder import Case
+from fixtures.record.schema import SCHEMA
+from fixtures.record.subject import Subject, seed_for
+from fixtures.rules.known_violations import Known
+from fixtures.statistics.judgement import CONFIRMATION_FACTOR, Judgement, judge
+
+
+class Asked(Protocol):
+    """A claim before it is answered."""
+
+    @property
+    def family(self) -> str:
+        """Suite, family and property."""
+
+    @property
+    def statement(self) -> str:
+        """What is claimed, in words."""
+
+
+@dataclass(frozen=True)
+class ExactQuestion:
+    """A contract claim: one counterexample violates it."""
+
+    family: str
+    statement: str
+
+
+Evidence = TypeVar("Evidence")
+Questions = Callable[[Subject], Iterable[Asked]]
+Cases = Callable[[str, int, tuple[str, ...]], Iterable[Case]]
+"""Tier, the run's seed, devices -> cases of one family."""
+
+
+def asks(family: str, cases: Cases, questions: Questions) -> pytest.MarkDecorator:
+    """Mark a test as the one that answers `questions` about each case of `family`."""
+    return pytest.mark.asks(family, cases, questions)
+
+
+def planned_claims(items: Iterable[pytest.Item]) -> tuple[str, ...]:
+    """Identities of all claims that the selected tests will make, in order."""
+    return tuple(
+        claim_id(question.family, case.subject)
+        for item in items
+        if (mark := item.get_closest_marker("asks")) and (case := _case_of(item))
+        for question in mark.args[2](case.subject)
+    )
+
+
+def _case_of(item: pytest.Item) -> Case | None:
+    callspec = getattr(item, "callspec", None)
+    case = callspec.params.get("case") if callspec else None
+    return case if isinstance(case, Case) else None  # pytest's placeholder where a plan knows no case of the family
+
+
+@dataclass
+class Findings:
+    """What one test found; every claim it makes is added here."""
+
+    case: Case
+    run_seed: int
+    torch_version: str
+    known: tuple[Known, ...]
+    rerun: str
+    claims: list[Claim] = field(default_factory=list)
+    _started: float = field(default_factory=time.perf_counter)
+
+    def seed(self, stage: str) -> int:
+        """Seed of this case's draws at the screen or at the confirmation."""
+        return seed_for(self.run_seed, self.case.subject.key, stage)
+
+    def judge(
+        self,
+        questions: Iterable[tuple[Asked, Callable[[Evidence], Reading]]],
+        gather: Callable[[int, int], Evidence],
+    ) -> Evidence:
+        """Judge statistical questions; returns the evidence of the screen.
+
+        Args:
+            questions: each with how it is read from the evidence.
+            gather: draws, seed -> evidence; called again, for more, where any question trips the screen.
+        """
+        screened = gather(self.case.draws, self.seed("screen"))
+        fresh: list[Evidence] = []
+
+        def confirmation() -> Evidence:
+            if not fresh:
+                fresh.append(gather(CONFIRMATION_FACTOR * self.case.draws, self.seed("confirm")))
+            return fresh[0]
+
+        for question, read in questions:
+            self._add(question, judge(read(screened), lambda read=read: read(confirmation())))
+        return screened
+
+    def exact(
+        self,
+        question: Asked,
+        counterexample: str | None,
+        tried: int,
+        *,
+        note: str | None = None,
+        effect: Effect | None = None,
+    ) -> None:
+        """Record a contract claim: `counterexample` in words, or None after `tried` examples.
+
+        `note` and `effect` are what a reader should know of a claim that holds: a recorded fact and its size.
+        """
+        reading = Reading(n=tried, effect=effect, broken=counterexample)
+        verdict = Verdict.VIOLATED if counterexample else Verdict.HOLDS
+        self._add(question, Judgement(verdict, reading, counterexample or note))
+
+    def no_evidence(self, questions: Iterable[Asked], reason: str) -> None:
+        """Record that nothing can be said, and why."""
+        for question in questions:
+            self._add(question, Judgement(Verdict.NO_EVIDENCE, Reading(n=0), reason))
+
+    def _add(self, question: Asked, judgement: Judgement) -> None:
+        reading = judgement.reading
+        if reading.p is not None and reading.effect and reading.effect.standard_error is None:
+            raise ValueError(f"{question.family}: the effect of a statistical claim states its standard error")
+        claim = Claim(
+            schema=SCHEMA,
+            id=claim_id(question.family, self.case.subject),
+            family=question.family,
+            subject=self.case.subject,
+            statement=question.statement,
+            n=reading.n,
+            p=None if reading.p is None else max(reading.p, SMALLEST_P),
+            effect=_finite(reading.effect),
+            detectable=_finite(reading.detectable),
+            verdict=judgement.verdict,
+            where=reading.where,
+            counterexample=reading.broken,
+            note=judgement.note,
+            seed=self.seed("screen"),
+        )
+        if claim.verdict is Verdict.VIOLATED:
+            fields, torch_version = claim.subject.fields, self.torch_version
+            covering = (entry for entry in self.known if entry.covers(claim.family, fields, torch_version))
+            claim = replace(claim, known=next((entry.id for entry in covering if entry.explains(claim)), None))
+        self.claims.append(claim)
+
+    def finished(self) -> list[Claim]:
+        """The claims, with the time that the test took shared among them."""
+        share = (time.perf_counter() - self._started) / max(1, len(self.claims))
+        return [replace(claim, seconds=round(share, 6)) for claim in self.claims]
+
+    def conclude(self) -> None:
+        """Fail the test for a violation that nothing covers; mark it as expected where all are known."""
+        violated = [claim for claim in self.claims if claim.verdict is Verdict.VIOLATED]
+        unknown = [claim for claim in violated if claim.known is None]
+        if unknown:
+            pytest.fail("\n".join([*map(explain, unknown), f"  rerun: {self.rerun}"]), pytrace=False)
+        if violated:
+            pytest.xfail("known: " + ", ".join(sorted({str(claim.known) for claim in violated})))
+        missing = [claim for claim in self.claims if claim.verdict is Verdict.NO_EVIDENCE]
+        if missing and len(missing) == len(self.claims):
+            pytest.skip(f"no evidence: {missing[0].note}")
+
+
+def _finite(size: Effect | None) -> Effect | None:
+    """A size that can be written down; weights that are not finite leave none, and JSON would turn it into null."""
+    if size is None or not math.isfinite(size.value):
+        return None
+    error = size.standard_error
+    return size if error is None or math.isfinite(error) else Effect(size.value, size.unit)
+
+
+def replace(claim: Claim, **changes: object) -> Claim:
+    """A copy of a claim with some fields changed."""
+    return Claim(**{name: getattr(claim, name) for name in claim.__struct_fields__} | changes)  # type: ignore[arg-type]
+
+
+def explain(claim: Claim) -> str:
+    """A violated claim in two lines: what was promised of whom, and by how much it is missed."""
+    lines = [f"{claim.subject.key}: violated: {claim.statement}"]
+    if claim.p is not None:
+        seen = f"; {claim.detectable} would be seen" if claim.detectable else ""
+        p = p_in_words(claim.p)
+        lines.append(f"  {claim.family}: {claim.effect or 'no finite effect'}, p {p} ({claim.n:,} draws{seen})")
+    if claim.note:
+        lines.append(f"  {claim.note}")
+    return "\n".join(lines)

@@ -1,0 +1,58 @@
+"""What a case promises to resolve, and that no claim holds which could not have seen it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from fixtures.record.claim import Reading
+from fixtures.statistics.question import Question
+from suites.framework.asking import Findings
+from suites.framework.refuting import judge_what_is_drawn
+
+DRAWN = 0.9
+"""Networks are drawn for nine tenths of the error that is promised to be seen. How many they must be is estimated for a
+mean layer and exact tests; taps in the padding and Chernoff's bound (9.20 standard errors for 8.64) take up to 7 %."""
+
+LAYER_BY_LAYER = ("scale", "layer")
+"""What a promise about each layer covers: all layers together, and each alone."""
+
+ALL_LAYERS = ("location", "mean")
+"""What a promise about all layers together covers."""
+
+
+def promised(drawn_for: float, left: float = 1.0) -> float:
+    """The relative scale error that must be seen by networks that are drawn for a finer one.
+
+    Args:
+        drawn_for: as `networks_to_resolve` is asked.
+        left: smallest share of a layer's degrees of freedom that rounding and dying networks leave, as measured.
+    """
+    return drawn_for / (DRAWN * math.sqrt(left))
+
+
+def as_promised(reading: Reading, resolution: float) -> Reading:
+    """The same reading, blind where the smallest scale error that it detects, in %, exceeds what was promised."""
+    if reading.blind or reading.detectable is None or reading.detectable.value <= 100 * resolution:
+        return reading
+    words = f"{reading.detectable} would be seen at best, {100 * resolution:.3g}% was promised"
+    return msgspec.structs.replace(reading, blind=words)
+
+
+def judge_as_promised(
+    findings: Findings,
+    questions: Iterable[Question[Any]],
+    gather: Callable[[int, int], Any],
+    properties: tuple[str, ...],
+) -> None:
+    """Judge statistical questions; those about `properties`, the last part of a family, must see what was promised."""
+
+    def reader(question: Question[Any]) -> Callable[[Any], Reading]:
+        if question.family.rpartition(".")[2] not in properties:
+            return question.read
+        return lambda evidence: as_promised(question.read(evidence), findings.case.resolution)
+
+    judge_what_is_drawn(findings, [(question, reader(question)) for question in questions], gather)
