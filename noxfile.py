@@ -27,6 +27,7 @@ from fixtures.environments.sides import Framework, SideError, parse_candidate, p
 from fixtures.gate import course  # noqa: E402 - found only after the line above
 from fixtures.gate.launching import new_run_folder, run_suite  # noqa: E402
 from fixtures.gate.options import TIMEOUT_SECONDS  # noqa: E402
+from fixtures.record.file_names import FAULTS, RUNS  # noqa: E402
 
 ENVIRONMENTS = course.environments_of(ROOT)
 PROJECT = ENVIRONMENTS.project
@@ -87,7 +88,7 @@ def fuzz(session: nox.Session) -> None:
 def suites(session: nox.Session, torch: str) -> None:
     """Run the suites on one supported torch release; violations known of it are reported and tolerated."""
     with _held(session, "suites", pinned(torch)) as environment:
-        folder = new_run_folder(ROOT / course.RUNS, "suites", torch)
+        folder = new_run_folder(ROOT / RUNS, "suites", torch)
         # Any tier may be among the options, so the longest limit holds.
         limit = TIMEOUT_SECONDS["soak"]
         ended = run_suite(environment, folder, course.SUITES, session.posargs, root=ROOT, timeout=limit)
@@ -101,7 +102,7 @@ def suites(session: nox.Session, torch: str) -> None:
 def faults(session: nox.Session) -> None:
     """Plant every fault, run the suite against each, and print who saw which."""
     with _held(session, "machinery", pinned(PROJECT.baseline)) as environment:
-        matrix = new_run_folder(ROOT / course.RUNS, "faults", PROJECT.baseline) / course.FAULTS
+        matrix = new_run_folder(ROOT / RUNS, "faults", PROJECT.baseline) / FAULTS
         _run(session, environment, "suites.machinery.fault_matrix", "--json", str(matrix), *session.posargs)
 
 

@@ -18,20 +18,9 @@ import numpy as np
 
 from fixtures.record.atomic_file import write_atomically
 from fixtures.record.claim import Verdict
+from fixtures.record.file_names import CLAIMS, ENVIRONMENT, INTERFACE, PLAN, SKETCHES
 from fixtures.record.packing import pack, packed
-from fixtures.record.run_folder import (
-    CLAIMS,
-    ENVIRONMENT,
-    INTERFACE,
-    PLAN,
-    SKETCHES,
-    RecordError,
-    Run,
-    claim_line,
-    seal_run,
-    write_digests,
-    write_record,
-)
+from fixtures.record.run_folder import RecordError, Run, claim_line, seal_run, write_digests, write_record
 from fixtures.words.wording import plural
 
 MOST_BYTES = 1_000_000

@@ -12,21 +12,13 @@ from rich.console import Group
 
 from fixtures.clock.results import PairingError, read_pairing
 from fixtures.record.atomic_file import write_atomically
-from fixtures.record.run_folder import (
-    JUNIT,
-    MARKDOWN,
-    PAGE,
-    VERDICT,
-    VERDICT_FILES,
-    RecordError,
-    Run,
-    read_run,
-    write_record,
-)
+from fixtures.record.file_names import JUNIT, MARKDOWN, PAGE, VERDICT, VERDICT_FILES
+from fixtures.record.run_folder import RecordError, Run, read_run, write_record
 from fixtures.rules.known_violations import KNOWN_VIOLATIONS, KnownError, read_known
 from fixtures.rules.policy import DEFAULT_POLICY, PolicyError, read_policy
 from fixtures.rules.waivers import read_waivers
 from fixtures.words.console import CommandError, carry_out, show
+from fixtures.words.layout import unwrapped
 from reports.comparison import Incomparable, compare
 from reports.false_alarms import PromiseBroken
 from reports.faults import FaultOutcome, read_faults
@@ -34,7 +26,7 @@ from reports.junit import verdict_junit
 from reports.keeping_commands import accept_command, merge_command
 from reports.markdown import verdict_markdown
 from reports.page import write_page
-from reports.terminal import run_page, unwrapped, verdict_page
+from reports.terminal import run_page, verdict_page
 from reports.verdict import GateVerdict, gate
 
 ACCEPTED = "python -m reports " + ", ".join(

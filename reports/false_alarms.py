@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from fixtures.record.run_folder import Plan
+from fixtures.record.plan import Plan
 from fixtures.rules.policy import Policy, Severity
 from fixtures.statistics.judgement import FALSE_ALARM_PER_CLAIM
 from fixtures.words.wording import plural

@@ -7,14 +7,15 @@ from typing import Annotated
 
 import typer
 
+from fixtures.record.file_names import ACCEPTED_RUNS
 from fixtures.record.run_folder import read_run
 from fixtures.words.console import CommandError, show
+from fixtures.words.layout import unwrapped
 from fixtures.words.wording import plural
 from reports.accepting import Unacceptable, accept
 from reports.merging import Unmergeable, merge, write_run
-from reports.terminal import unwrapped
 
-ACCEPTED_RUNS = Path(__file__).parent / "accepted"
+ACCEPTED = Path(__file__).resolve().parents[1] / ACCEPTED_RUNS
 
 
 def accept_command(
@@ -24,11 +25,11 @@ def accept_command(
 ) -> int:
     """Keep a run as a baseline in reports/accepted, to be committed: nox -s gate -- --baseline accepted:NAME."""
     try:
-        accepted = accept(read_run(run), name, ACCEPTED_RUNS, replace=replace)
+        accepted = accept(read_run(run), name, ACCEPTED, replace=replace)
     except Unacceptable as error:
         raise CommandError(str(error)) from None
     except OSError as error:
-        raise CommandError(f"{ACCEPTED_RUNS / name}: cannot be written ({error.strerror})") from None
+        raise CommandError(f"{ACCEPTED / name}: cannot be written ({error.strerror})") from None
     violated = f", {accepted.violated} of them violated" if accepted.violated else ""
     show(unwrapped(f"accepted as {name}: {plural(accepted.claims, 'claim')}{violated}; {accepted.bytes:,} bytes"))
     show(unwrapped(f"commit {accepted.folder}, then: nox -s gate -- --baseline accepted:{name} --candidate ..."))

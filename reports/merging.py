@@ -17,20 +17,11 @@ import msgspec
 import numpy.typing as npt
 
 from fixtures.record.claim import Claim, Verdict
-from fixtures.record.run_folder import (
-    ENVIRONMENT,
-    INTERFACE,
-    PLAN,
-    Case,
-    Environment,
-    Plan,
-    Run,
-    seal_run,
-    write_claims,
-    write_digests,
-    write_record,
-    write_sketches,
-)
+from fixtures.record.environment import Environment
+from fixtures.record.file_names import ENVIRONMENT, INTERFACE, PLAN
+from fixtures.record.plan import Case, Plan
+from fixtures.record.run_folder import Run, seal_run, write_claims, write_digests, write_record, write_sketches
+from fixtures.statistics.judgement import false_alarm_rate
 from fixtures.weights.sketch import SALT, SALTED
 from fixtures.words.wording import first_few, plural
 
@@ -60,7 +51,7 @@ def merge(runs: Sequence[Run], folder: Path) -> Run:
     _refuse_contradictions(runs)
     claims = _joined_claims(runs)
     plan = _joined_plan(runs)
-    promised = plan.false_alarms
+    promised = false_alarm_rate(len(plan.claims), plan.comparisons)
     if promised > plan.false_alarm_rate:
         raise Unmergeable(
             f"{plural(len(plan.claims), 'claim')} and {plural(plan.comparisons, 'comparison')} raise a false alarm "

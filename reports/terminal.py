@@ -10,15 +10,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 
 import msgspec
-from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from fixtures.clock.results import Pairing
 from fixtures.record.claim import Claim
-from fixtures.record.run_folder import UNKNOWN_TORCH, Environment, Run
+from fixtures.record.environment import UNKNOWN_TORCH, Environment
+from fixtures.record.run_folder import Run
 from fixtures.record.safe_text import printable
 from fixtures.rules.policy import Speed
 from fixtures.statistics.judgement import FALSE_ALARM_PER_CLAIM, false_alarm_rate
+from fixtures.words.layout import Hanging, item, left_out, section, text, unwrapped
 from fixtures.words.wording import first_few, measured, p_value, plural, size
 from reports import comparison
 from reports.bottom_line import bottom_line
@@ -63,21 +65,6 @@ MOST_NOTES = 5
 
 MOST_TAIL_LINES = 20
 """Lines of a failed run's output: enough for a Python traceback with its cause."""
-
-
-def text(*parts: str | tuple[str, str]) -> Text:
-    """One line from parts, each plain or with a style: the only way in which text gets onto the screen here."""
-    pairs = [(part, "") if isinstance(part, str) else part for part in parts]
-    return Text.assemble(*((printable(part), style) for part, style in pairs))
-
-
-def unwrapped(line: str) -> Text:
-    """A line to be copied (a command, a path): left to the terminal to wrap. To be printed without cropping."""
-    return Text(printable(line, LONGEST_COMMAND), no_wrap=True, overflow="ignore")
-
-
-LONGEST_COMMAND = 5000
-"""Characters of a path (4096 on Linux) or a command with one in it."""
 
 
 def verdict_page(verdict: GateVerdict, references: Mapping[str, str]) -> RenderableType:
@@ -129,43 +116,13 @@ def run_page(run: Run, references: Mapping[str, str]) -> RenderableType:
     )
 
 
-class _Hanging:
-    """Lines behind a marker, each wrapped so that it stays to the marker's right."""
-
-    def __init__(self, marker: str, *lines: Text) -> None:
-        self.marker, self.lines = marker, lines
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        before = Text(self.marker)
-        for line in self.lines:
-            for wrapped in line.wrap(console, options.max_width - len(self.marker)):
-                wrapped.rstrip()
-                yield before + wrapped
-                before = Text(" " * len(self.marker))
-
-
-def section(title: str, *content: RenderableType) -> list[RenderableType]:
-    """An empty line, a title, and what stands below it."""
-    return [Text(), text((title, "bold")), *content]
-
-
-def item(*lines: Text) -> RenderableType:
-    """One entry of a list, each line of which stays to the right of its dash."""
-    return _Hanging("  - ", *lines)
-
-
-def left_out(left: int) -> list[RenderableType]:
-    """How many entries of a list are not shown, if any."""
-    return [item(text(f"and {left} more"))] if left > 0 else []
-
-
 def _headline(verdict: GateVerdict) -> Iterator[RenderableType]:
     before, after = (
         side.torch if side.torch != UNKNOWN_TORCH else side.label for side in (verdict.baseline, verdict.candidate)
     )
     versions = f"  torch {before} -> {after}"
     yield text((f" {verdict.outcome.upper()} ", f"{STYLES[verdict.outcome]} reverse"), versions)
-    yield _Hanging("", text(bottom_line(verdict)))
+    yield Hanging("", text(bottom_line(verdict)))
     if verdict.plan:
         yield text((", ".join(f"{name} {value}" for name, value in verdict.plan.items()), "dim"))
 
@@ -196,14 +153,14 @@ def _reason(marker: str, reason: Reason) -> RenderableType:
     shown = () if is_quiet else reason.details[-MOST_TAIL_LINES:]
     tail = (text((line, "dim")) for line in shown)
     waived = f" (waived: {', '.join(reason.waived)})" if reason.waived else ""
-    return _Hanging(marker, text((reason.outcome, STYLES[reason.outcome]), f"{waived}: {reason.text}"), *tail)
+    return Hanging(marker, text((reason.outcome, STYLES[reason.outcome]), f"{waived}: {reason.text}"), *tail)
 
 
 def _next_step(verdict: GateVerdict) -> Iterator[RenderableType]:
     seed = verdict.plan.get("seed")
     again = f" With --seed {seed} the same gate repeats these draws, not the times; without, it takes others."
     yield Text()
-    yield _Hanging("", text(("Next: ", "bold"), NEXT_STEPS[verdict.outcome], again if seed and verdict.rerun else ""))
+    yield Hanging("", text(("Next: ", "bold"), NEXT_STEPS[verdict.outcome], again if seed and verdict.rerun else ""))
     if verdict.rerun:
         yield unwrapped(f"  {verdict.rerun}")
     if verdict.stanza:
@@ -331,7 +288,7 @@ def _ending(run: Run) -> Iterator[RenderableType]:
     if run.failure:
         blamed = (run.failure.blames, STYLES[Outcome.STOP])
         yield text(f"failed at stage {run.failure.stage}, through the ", blamed, f": {run.failure.reason}")
-        yield from (_Hanging("  ", text((line, "dim"))) for line in run.failure.tail[-MOST_TAIL_LINES:])
+        yield from (Hanging("  ", text((line, "dim"))) for line in run.failure.tail[-MOST_TAIL_LINES:])
     elif not run.ended:
         yield text(("not ended: it is still running, or was killed", STYLES[Outcome.NO_EVIDENCE]))
     missing = run.unanswered()
@@ -356,7 +313,7 @@ def _facts(run: Run) -> Iterator[RenderableType]:
         "packages": ", ".join(f"{name} {version}" for name, version in found.packages.items()),
     }
     lines = (text((f"{name}: ", "dim"), printable(value, LONGEST_FACT)) for name, value in facts.items())
-    yield from section("Environment", *(_Hanging("  ", line) for line in lines))
+    yield from section("Environment", *(Hanging("  ", line) for line in lines))
 
 
 LONGEST_FACT = 160

@@ -13,7 +13,9 @@ import msgspec
 
 from fixtures.clock.results import Pairing
 from fixtures.record.claim import Verdict
-from fixtures.record.run_folder import Environment, Plan, Run
+from fixtures.record.environment import Environment
+from fixtures.record.plan import Plan
+from fixtures.record.run_folder import Run
 from fixtures.rules.policy import Policy, Severity, default_policy
 from fixtures.rules.waivers import Applied, Waivers, apply, stanza
 from fixtures.words.wording import first_few, measured, p_value, plural

@@ -16,8 +16,11 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from fixtures.faults.planting import FaultError, plant
-from fixtures.gate.launching import RUNNING
-from fixtures.record import run_folder as records
+from fixtures.gate import whereabouts
+from fixtures.gate.whereabouts import RUNNING
+from fixtures.record import file_names, run_folder
+from fixtures.record.exit_codes import NO_EVIDENCE, PASS, STOP
+from fixtures.record.plan import Case, Plan
 from fixtures.record.schema import SCHEMA
 from fixtures.record.subject import seed_for
 from fixtures.rules.known_violations import KNOWN_VIOLATIONS, KnownError, read_known
@@ -25,13 +28,11 @@ from fixtures.statistics import judgement
 from fixtures.target.target import Target, TargetError, load_target
 from fixtures.weights.drawing import count
 from fixtures.weights.sketch import SALTED, Sketch
-from suites.framework import asking, recording, whereabouts
+from suites.framework import asking, recording
 from suites.framework.settings import Settings, add_options, read_settings, unavailable
 
-PASS, STOP, NO_EVIDENCE = 0, 1, 2
-
 settings_key = pytest.StashKey[Settings]()
-plan_key = pytest.StashKey[records.Plan]()
+plan_key = pytest.StashKey[Plan]()
 target_key = pytest.StashKey[Target]()
 known_key = pytest.StashKey[tuple[Any, ...]]()
 findings_key = pytest.StashKey[asking.Findings]()
@@ -75,18 +76,18 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[target_key] = load_target(settings.target)
         config.stash[known_key] = read_known(KNOWN_VIOLATIONS)
         config.stash[plan_key] = _plan(settings)
-    except (FaultError, TargetError, KnownError, records.RecordError) as error:
+    except (FaultError, TargetError, KnownError, run_folder.RecordError) as error:
         raise pytest.UsageError(str(error)) from None
     if worker is None:
         config.pluginmanager.register(Controller(config, recording.Recorder(settings)), "kaiming gate controller")
 
 
-def _plan(settings: Settings) -> records.Plan:
+def _plan(settings: Settings) -> Plan:
     """The plan that is handed in, or an empty one that the tests add their cases to."""
     if settings.plan is not None:
-        handed_in = records.read_record(settings.plan, records.Plan)
+        handed_in = run_folder.read_record(settings.plan, Plan)
         return msgspec.structs.replace(handed_in, target=settings.target, claims=())
-    return records.Plan(
+    return Plan(
         schema=SCHEMA,
         seed=settings.seed,
         tier=settings.tier,
@@ -141,7 +142,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     settings = config.stash[settings_key]
     plan = msgspec.structs.replace(config.stash[plan_key], claims=claims, selection=settings.selection)
-    promised = plan.false_alarms
+    promised = judgement.false_alarm_rate(len(plan.claims), plan.comparisons)
     if promised > plan.false_alarm_rate:
         raise pytest.UsageError(
             f"{len(claims)} claims and {plan.comparisons} comparisons raise a false alarm with chance {promised:.1e}, "
@@ -155,7 +156,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     with contextlib.nullcontext() if hasattr(config, "workerinput") else _kept_or_ended():
         folder.mkdir(parents=True, exist_ok=True)
         # Under xdist every worker writes the same plan, whole or not at all; whichever comes last changes nothing.
-        records.write_record(folder / records.PLAN, plan)
+        run_folder.write_record(folder / file_names.PLAN, plan)
 
 
 @contextlib.contextmanager
@@ -174,7 +175,7 @@ def target(request: pytest.FixtureRequest) -> Target:
 
 
 @pytest.fixture
-def findings(request: pytest.FixtureRequest, case: records.Case) -> asking.Findings:
+def findings(request: pytest.FixtureRequest, case: Case) -> asking.Findings:
     """Takes this test's findings; devices that are missing here are answered at once."""
     config = request.config
     plan, settings = config.stash[plan_key], config.stash[settings_key]
@@ -197,7 +198,7 @@ def findings(request: pytest.FixtureRequest, case: records.Case) -> asking.Findi
 
 
 @pytest.fixture
-def keep_sketch(request: pytest.FixtureRequest, case: records.Case, target: Target) -> Callable[[Sketch], None]:
+def keep_sketch(request: pytest.FixtureRequest, case: Case, target: Target) -> Callable[[Sketch], None]:
     """Keeps the sketch of a core subject in the run, beside one of as many draws as its resolution takes, salted.
 
     The claims' own draws have one seed on both sides of a gate, so that a claim that errs by chance errs on both.
@@ -261,7 +262,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[Any]:
     # A device that is missing ends a test in its setup; what was found until then counts as well.
     if findings_key in item.stash and (report.when == "call" or not report.passed):
         claims = item.stash[findings_key].finished()
-        report.claims = [records.claim_line(claim).decode() for claim in claims]
+        report.claims = [run_folder.claim_line(claim).decode() for claim in claims]
         del item.stash[findings_key]
     if report.when == "call":
         report.digests = item.stash.get(digests_key, {})
@@ -289,7 +290,7 @@ class Controller:
 
     def start(self) -> None:
         """Open the record, once it is known that there is something to record."""
-        if not self.recording and (self.recorder.folder / records.PLAN).exists():
+        if not self.recording and (self.recorder.folder / file_names.PLAN).exists():
             with self.keeping():
                 self.recorder.start()
                 self.recorder.describe(self.config.stash[target_key])

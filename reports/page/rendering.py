@@ -16,7 +16,9 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from fixtures.record.run_folder import UNKNOWN_TORCH, Plan, Run
+from fixtures.record.environment import UNKNOWN_TORCH
+from fixtures.record.plan import Plan
+from fixtures.record.run_folder import Run
 from fixtures.record.safe_text import printable
 from fixtures.words.wording import plural
 from reports.bottom_line import bottom_line

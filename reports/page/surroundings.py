@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fixtures.record.run_folder import Environment, Run
+from fixtures.record.environment import Environment
+from fixtures.record.run_folder import Run
 
 LONGEST = 120
 """Characters of a value that is shown whole; of a longer one (CPU flags, build settings) only what differs."""

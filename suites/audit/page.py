@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from fixtures.audit.findings import AuditFindings, LayerFinding, LayerVerdict, OutsideFinding, Scale
+from fixtures.words.layout import item, left_out, section, text
 from fixtures.words.wording import first_few, p_value, plural
-from reports.terminal import item, left_out, section, text
 
 STYLES = {
     LayerVerdict.HOLDS: "green",

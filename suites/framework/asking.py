@@ -19,7 +19,7 @@ from typing import Protocol, TypeVar
 import pytest
 
 from fixtures.record.claim import SMALLEST_P, Claim, Effect, Reading, Verdict, claim_id, p_in_words
-from fixtures.record.run_folder import Case
+from fixtures.record.plan import Case
 from fixtures.record.schema import SCHEMA
 from fixtures.record.subject import Subject, seed_for
 from fixtures.rules.known_violations import Known

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fixtures.propagation.links.comparing import Compared
-from fixtures.record.run_folder import Case
+from fixtures.record.plan import Case
 from suites.framework.asking import ExactQuestion
 from suites.framework.refuting import counterexample
 

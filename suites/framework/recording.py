@@ -24,16 +24,18 @@ import numpy as np
 import torch
 
 from fixtures.environments.processes import usable_cores
-from fixtures.gate.launching import RUNNING
-from fixtures.record import run_folder as records
+from fixtures.gate import whereabouts
+from fixtures.gate.whereabouts import RUNNING
+from fixtures.record import file_names, run_folder
 from fixtures.record.claim import Claim, Verdict
+from fixtures.record.environment import Environment
+from fixtures.record.plan import Plan
 from fixtures.record.schema import SCHEMA
 from fixtures.record.subject import Subject
 from fixtures.statistics import judgement
 from fixtures.target.target import Target
 from fixtures.weights.mistakes import interface_of
 from fixtures.weights.sketch import SALT, SALTED, Sketch
-from suites.framework import whereabouts
 from suites.framework.settings import Settings
 
 PARTS = "parts"
@@ -60,7 +62,7 @@ class Recorder:
 
         A plan that is handed in from the same folder stays: pytest-xdist's workers have yet to read it.
         """
-        for name in records.RUN_FILES:
+        for name in file_names.RUN_FILES:
             if self.folder / name != self.settings.plan:
                 (self.folder / name).unlink(missing_ok=True)
         for name in (PARTS, RUNNING):
@@ -75,12 +77,12 @@ class Recorder:
         """Write down how the target's functions are called, and how they answer."""
         asking = self.folder / RUNNING / "interface"
         whereabouts.begin(asking, "how its functions answer to mistakes")
-        records.write_record(self.folder / records.INTERFACE, interface_of(target))
+        run_folder.write_record(self.folder / file_names.INTERFACE, interface_of(target))
         whereabouts.end(asking)
 
     def add(self, lines: list[str]) -> None:
         """Take in a test's findings, each a line of claims.jsonl."""
-        with (self.folder / records.PARTIAL_CLAIMS).open("a", encoding="utf-8") as file:
+        with (self.folder / file_names.PARTIAL_CLAIMS).open("a", encoding="utf-8") as file:
             file.writelines(lines)
         for line in lines:
             claim = msgspec.json.decode(line, type=Claim)
@@ -88,8 +90,8 @@ class Recorder:
 
     def planned(self) -> tuple[str, ...]:
         """Identities of the claims that were going to be made."""
-        plan = self.folder / records.PLAN
-        return records.read_record(plan, records.Plan).claims if plan.exists() else ()
+        plan = self.folder / file_names.PLAN
+        return run_folder.read_record(plan, Plan).claims if plan.exists() else ()
 
     def unanswered(self) -> list[str]:
         """Planned claims without a finding."""
@@ -103,10 +105,10 @@ class Recorder:
         order = {name: place for place, name in enumerate(self.planned())}
         self._join_sketches()
         if self.digests:
-            records.write_digests(self.folder, dict(sorted(self.digests.items())))
+            run_folder.write_digests(self.folder, dict(sorted(self.digests.items())))
         self._write_environment()
-        records.write_claims(self.folder, sorted(self.claims.values(), key=lambda claim: order.get(claim.id, -1)))
-        records.seal_run(self.folder)
+        run_folder.write_claims(self.folder, sorted(self.claims.values(), key=lambda claim: order.get(claim.id, -1)))
+        run_folder.seal_run(self.folder)
 
     def _join_sketches(self) -> None:
         parts = sorted((self.folder / PARTS).glob("*.npz"))
@@ -115,11 +117,11 @@ class Recorder:
             with np.load(part, allow_pickle=False) as content:
                 arrays.update(content)
         if arrays:
-            records.write_sketches(self.folder, arrays)
+            run_folder.write_sketches(self.folder, arrays)
         shutil.rmtree(self.folder / PARTS)  # with what a worker that crashed left half-written
 
     def _write_environment(self) -> None:
-        record = records.Environment(
+        record = Environment(
             schema=SCHEMA,
             python=sys.version,
             packages=installed_packages(),
@@ -130,7 +132,7 @@ class Recorder:
             seconds=round(time.perf_counter() - self._clock, 3),
             skipped=dict(self.skipped),
         )
-        records.write_record(self.folder / records.ENVIRONMENT, record)
+        run_folder.write_record(self.folder / file_names.ENVIRONMENT, record)
 
     def summary(self) -> Iterator[str]:
         """The run in a few lines."""

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from fixtures.record.claim import Effect, Reading
-from fixtures.record.run_folder import Case
+from fixtures.record.plan import Case
 from fixtures.record.safe_text import printable
 from fixtures.record.subject import Subject
 from suites.framework.asking import Asked, ExactQuestion, Findings, asks

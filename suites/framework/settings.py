@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import torch
 
+from fixtures.record.file_names import RUNS
+
 ROOT = Path(__file__).resolve().parents[2]
-RUNS = ROOT / "reports" / "runs"
 
 TIERS = ("quick", "full", "soak")
 ACCELERATORS = ("cuda", "mps", "xpu")
@@ -119,7 +120,7 @@ def read_settings(config: pytest.Config) -> Settings:
         salt=salt,
         devices=devices,
         absent_devices=absent,
-        run_dir=Path(given("--run-dir") or RUNS / label).absolute(),
+        run_dir=Path(given("--run-dir") or ROOT / RUNS / label).absolute(),
         false_alarm_rate=rate,
         target=given("--target") or "torch.nn.init",
         fault=given("--fault"),

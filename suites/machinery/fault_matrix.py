@@ -25,7 +25,8 @@ from rich.table import Table
 from fixtures.faults.initializers import FAULTS
 from fixtures.faults.planting import planted_faults
 from fixtures.record.claim import Verdict
-from fixtures.record.run_folder import CLAIMS, read_claims
+from fixtures.record.file_names import CLAIMS
+from fixtures.record.run_folder import read_claims
 from fixtures.record.subject import seed_for
 from reports.faults import FaultOutcome, second_level, write_faults
 from suites.machinery import preloaded

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fixtures.record.run_folder import Case
+from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
 from fixtures.statistics.formats import CELLS, cells_of
 from fixtures.statistics.judgement import draws_to_resolve

@@ -13,7 +13,8 @@ from scipy import special
 
 from fixtures.clock.results import Pairing
 from fixtures.record.claim import Effect, Unit, Verdict
-from fixtures.record.run_folder import Case, Run
+from fixtures.record.plan import Case
+from fixtures.record.run_folder import Run
 from fixtures.record.subject import Subject
 from fixtures.training.recorded import PREFIX, Numbers, Trajectory
 from reports.faults import FaultOutcome

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fixtures.record.failure import Failure
 
-from fixtures.record import run_folder as records
+from fixtures.record import file_names, run_folder
 from fixtures.record.claim import Claim, Effect, Unit, Verdict, claim_id
-from fixtures.record.run_folder import Case, Environment, Failure, Plan, Run
+from fixtures.record.environment import Environment
+from fixtures.record.plan import Case, Plan
+from fixtures.record.run_folder import Run
 from fixtures.record.schema import SCHEMA
 from fixtures.record.subject import Subject
 
@@ -112,15 +115,15 @@ def write(folder: Path, made: Run) -> Path:
     """Write a run as a folder on disk; returns the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, record in (
-        (records.PLAN, made.plan),
-        (records.ENVIRONMENT, made.environment),
-        (records.INTERFACE, made.interface),
-        (records.FAILURE, made.failure),
+        (file_names.PLAN, made.plan),
+        (file_names.ENVIRONMENT, made.environment),
+        (file_names.INTERFACE, made.interface),
+        (file_names.FAILURE, made.failure),
     ):
         if record is not None:
-            records.write_record(folder / name, record)
-    records.write_claims(folder, made.claims.values())
-    records.write_digests(folder, made.digests)
-    records.write_sketches(folder, made.sketches or {"counts": np.arange(3)})
-    records.seal_run(folder)
+            run_folder.write_record(folder / name, record)
+    run_folder.write_claims(folder, made.claims.values())
+    run_folder.write_digests(folder, made.digests)
+    run_folder.write_sketches(folder, made.sketches or {"counts": np.arange(3)})
+    run_folder.seal_run(folder)
     return folder

@@ -8,11 +8,9 @@ from typing import Any
 
 import pytest
 
-from fixtures.record import run_folder as records
+from fixtures.record import file_names, run_folder
 from fixtures.record.claim import Claim, Verdict
 from suites.machinery.chance import fresh_seed
-
-PASS, STOP, NO_EVIDENCE = 0, 1, 2
 
 PLUGINS = ("cacheprovider", "benchmark", "unraisableexception")
 """Left out: one writes, one asks git eight times, and one collects all garbage of this process at the end."""
@@ -27,7 +25,7 @@ def run_in_process(suite: str, folder: Path, *options: str) -> int:
 def violated_in(suite: str, folder: Path, *options: str) -> tuple[int, list[Claim]]:
     """Run a suite into a run folder; returns its exit code and its violated claims."""
     code = run_in_process(suite, folder, *options)
-    claims = records.read_claims(folder / records.CLAIMS).values()
+    claims = run_folder.read_claims(folder / file_names.CLAIMS).values()
     return code, [claim for claim in claims if claim.verdict is Verdict.VIOLATED]
 
 

@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.record import packing
-from fixtures.record import run_folder as records
+from fixtures.record import file_names, packing, run_folder
 from fixtures.record.interface import Interface, Parameter
 from fixtures.record.packing import pack, packed, read_stored, stored
 from fixtures.record.run_folder import RecordError, read_plan, read_run
@@ -32,8 +31,8 @@ MADE = run(claim(), violated(dtype="bfloat16", known="known"), contract(), diges
 def made(tmp_path):
     """A run on disk, with sketches of its own."""
     folder = write(tmp_path / "run", MADE)
-    records.write_sketches(folder, {"x/counts": np.arange(70_000), "x/total": np.float64(0.1), "y": np.zeros(3)})
-    records.seal_run(folder)
+    run_folder.write_sketches(folder, {"x/counts": np.arange(70_000), "x/total": np.float64(0.1), "y": np.zeros(3)})
+    run_folder.seal_run(folder)
     return read_run(folder)
 
 
@@ -67,8 +66,8 @@ def test_an_accepted_run_is_read_as_the_run_that_it_was(made, tmp_path):
 def test_the_plan_of_an_accepted_run_is_handed_on_by_its_usual_name(made, tmp_path):
     folder = accept(made, "old", tmp_path, replace=False).folder
 
-    assert not (folder / records.PLAN).exists()
-    assert read_plan(folder / records.PLAN) == made.plan
+    assert not (folder / file_names.PLAN).exists()
+    assert read_plan(folder / file_names.PLAN) == made.plan
 
 
 def test_what_the_gate_added_stays_behind(made, tmp_path):
@@ -89,9 +88,9 @@ def test_what_the_gate_added_stays_behind(made, tmp_path):
 
 def test_a_run_without_digests_and_sketches_is_accepted_as_it_is(tmp_path):
     folder = write(tmp_path / "run", run(claim()))
-    for name in (records.DIGESTS, records.SKETCHES):
+    for name in (file_names.DIGESTS, file_names.SKETCHES):
         (folder / name).unlink()
-    records.seal_run(folder)
+    run_folder.seal_run(folder)
 
     read = read_run(accept(read_run(folder), "old", tmp_path, replace=False).folder)
 
@@ -188,7 +187,7 @@ def test_a_replacement_that_cannot_be_put_in_place_leaves_what_was_accepted_befo
 @pytest.fixture
 def accepted_runs(tmp_path, monkeypatch):
     """Where the command keeps what it accepts."""
-    monkeypatch.setattr(keeping_commands, "ACCEPTED_RUNS", tmp_path / "accepted")
+    monkeypatch.setattr(keeping_commands, "ACCEPTED", tmp_path / "accepted")
     return tmp_path / "accepted"
 
 
@@ -205,11 +204,11 @@ def test_the_command_says_what_to_do_next(made, accepted_runs, capsys):
 def test_gating_against_an_accepted_run_is_gating_against_the_run(made, accepted_runs, tmp_path, capsys):
     candidate = write(tmp_path / "candidate", run(claim(), violated(dtype="bfloat16"), contract(), digests={"a": "c"}))
     code = commands.run(["gate", str(made.folder), str(candidate)])
-    usual = (candidate / records.VERDICT).read_text()
+    usual = (candidate / file_names.VERDICT).read_text()
     assert commands.run(["accept", str(made.folder), "--as", "run"]) == 0
 
     assert commands.run(["gate", str(accepted_runs / "run"), str(candidate)]) == code
-    assert (candidate / records.VERDICT).read_text() == usual
+    assert (candidate / file_names.VERDICT).read_text() == usual
     capsys.readouterr()
 
 
@@ -260,7 +259,7 @@ def test_what_is_packed_is_read_by_its_usual_name(scratch, content):
 
 @given(data=st.data())
 def test_a_packed_file_that_was_damaged_is_refused_or_reads_the_same(scratch, data):
-    original = records.claim_line(claim()) * 3
+    original = run_folder.claim_line(claim()) * 3
     whole = pack(original)
     scratch.unlink(missing_ok=True)
     start = data.draw(st.integers(0, len(whole)), label="start")
@@ -274,18 +273,18 @@ def test_a_packed_file_that_was_damaged_is_refused_or_reads_the_same(scratch, da
 def test_a_packed_file_that_would_fill_the_memory_is_refused(made, tmp_path, monkeypatch):
     monkeypatch.setattr(packing, "MOST_BYTES", 1 << 26)
     folder = accept(made, "old", tmp_path, replace=False).folder
-    packed(folder / records.PLAN).write_bytes(lzma.compress(bytes(1 << 26)))
+    packed(folder / file_names.PLAN).write_bytes(lzma.compress(bytes(1 << 26)))
 
-    records.seal_run(folder)
+    run_folder.seal_run(folder)
     with pytest.raises(RecordError, match=r"plan\.json\.xz: unpacks to 64 MiB or more"):
         read_run(folder)
 
 
-@pytest.mark.parametrize("name", [records.PLAN, records.CLAIMS, records.SKETCHES])
+@pytest.mark.parametrize("name", [file_names.PLAN, file_names.CLAIMS, file_names.SKETCHES])
 def test_a_packed_file_that_is_none_is_named(made, tmp_path, name):
     folder = accept(made, "old", tmp_path, replace=False).folder
     packed(folder / name).write_bytes(b"not packed")
-    records.seal_run(folder)
+    run_folder.seal_run(folder)
 
     with pytest.raises(RecordError, match=rf"old/{name}\.xz: damaged \("):
         read_run(folder)
@@ -293,9 +292,9 @@ def test_a_packed_file_that_is_none_is_named(made, tmp_path, name):
 
 def test_a_named_pipe_is_not_waited_for(made, tmp_path):
     folder = accept(made, "old", tmp_path, replace=False).folder
-    packed(folder / records.PLAN).unlink()
-    os.mkfifo(packed(folder / records.PLAN))
-    records.seal_run(folder)
+    packed(folder / file_names.PLAN).unlink()
+    os.mkfifo(packed(folder / file_names.PLAN))
+    run_folder.seal_run(folder)
 
     with pytest.raises(RecordError, match=r"plan\.json\.xz: not a file"):
         read_run(folder)

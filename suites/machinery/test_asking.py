@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from fixtures.record.claim import Claim, Effect, Reading, Unit, Verdict
-from fixtures.record.run_folder import Case
+from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
 from fixtures.rules.known_violations import Known
 from suites.framework.asking import ExactQuestion, Findings, asks, explain, planned_claims

@@ -17,6 +17,7 @@ from fixtures.audit.intended_laws import LawError, Statement, law_of, stated_law
 from fixtures.audit.pooled_scale import PooledScale, bound_for
 from fixtures.audit.question import Question
 from fixtures.propagation.layer_law import SumOfSquares
+from fixtures.record.exit_codes import NO_EVIDENCE, PASS, STOP
 from fixtures.record.subject import seed_for
 from fixtures.statistics.laws import Normal, TruncatedNormal, Uniform
 from suites.audit import command as audit_command
@@ -32,7 +33,7 @@ pytestmark = SURE
 SHAPE = ("--input-shape", "64,128")
 IMAGES = ("--input-shape", "8,3,9,9")
 HE = ("--law", "Linear=he_normal")
-HOLDS, VIOLATED, NO_EVIDENCE = 0, 1, 2
+HOLDS, VIOLATED = PASS, STOP
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from fixtures.clock.workloads import Work, workloads
+from fixtures.record.exit_codes import NO_EVIDENCE, PASS, STOP
 from fixtures.target.device import CACHE_BYTES, Cpu
 from suites.machinery import preloaded
 from suites.timings.cases import group_of, identifier_of
@@ -24,7 +25,6 @@ pytest.importorskip("pytest_benchmark", reason="in the dependency group bench, w
 
 ROOT = Path(__file__).resolve().parents[2]
 
-PASS, STOP, NO_EVIDENCE = 0, 1, 2
 
 WORKLOADS = workloads()
 

@@ -9,12 +9,13 @@ import pytest
 import torch
 from torch import nn
 
-from fixtures.record import run_folder as records
+from fixtures.record import file_names, run_folder
 from fixtures.record.claim import Verdict
+from fixtures.record.exit_codes import PASS, STOP
 from fixtures.weights.module_defaults import DEFAULTS, drawn_parameters, uninitialized_memory_is_nan
 from fixtures.weights.small_models import equal_pair, random_parameters, tutorial_parameters, unequal_layers
 from suites.machinery.chance import SURE, fresh_seed
-from suites.machinery.running import PASS, STOP, run_in_process
+from suites.machinery.running import run_in_process
 
 SUITE = "suites/weights/test_module_defaults.py"
 
@@ -22,7 +23,7 @@ pytestmark = SURE
 
 
 def verdicts(folder):
-    return {(claim.verdict, claim.note) for claim in records.read_claims(folder / records.CLAIMS).values()}
+    return {(claim.verdict, claim.note) for claim in run_folder.read_claims(folder / file_names.CLAIMS).values()}
 
 
 def test_uninitialized_memory_is_nan_within_and_torch_is_as_it_was_afterwards():

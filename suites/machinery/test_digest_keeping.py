@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from fixtures.record import run_folder as records
+from fixtures.record import file_names, run_folder
 from suites.conftest import Controller, settings_key
 from suites.framework.recording import Recorder
 
@@ -44,7 +44,7 @@ def test_digests_are_written_when_the_run_ends(recorder, tmp_path):
 
     recorder.finish()
 
-    assert records.read_digests(tmp_path / records.DIGESTS) == DIGESTS
+    assert run_folder.read_digests(tmp_path / file_names.DIGESTS) == DIGESTS
 
 
 def test_a_run_without_digests_writes_none(recorder, tmp_path):
@@ -52,7 +52,7 @@ def test_a_run_without_digests_writes_none(recorder, tmp_path):
 
     recorder.finish()
 
-    assert not (tmp_path / records.DIGESTS).exists()
+    assert not (tmp_path / file_names.DIGESTS).exists()
 
 
 def test_what_a_test_keeps_is_on_its_report(request, keep_digest):

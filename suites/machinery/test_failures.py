@@ -1,14 +1,15 @@
 """Whom a failure is blamed on: the framework only where it is clearly at fault."""
 
 import signal
+from dataclasses import asdict
 
 import pytest
 
-from fixtures.environments import failures
-from fixtures.environments.failures import Failure, failed_install, failed_run, without_credentials
+from fixtures.environments.failures import failed_install, failed_run, without_credentials, write_failure
 from fixtures.environments.processes import Ended
-from fixtures.record import run_folder as records
-from fixtures.record.schema import SCHEMA
+from fixtures.record import file_names, run_folder
+from fixtures.record.failure import Failure
+from fixtures.record.run_folder import RecordError
 
 NO_TORCH = "ERROR: Could not find a version that satisfies the requirement torch==9.9.9 (from versions: 2.6.0)"
 
@@ -150,24 +151,34 @@ def test_a_crash_and_a_hang_are_told_by_case_function_and_signal(how, reason):
 
 
 def test_reports_read_what_is_written_here(tmp_path):
-    failure = Failure("install", "framework", "no such release", ["one", "two"])
+    failure = Failure("install", "framework", "no such release", ("one", "two"))
 
-    failure.write(tmp_path)
+    write_failure(tmp_path, failure)
 
-    read = records.read_record(tmp_path / records.FAILURE, records.Failure)
-    assert (read.stage, read.blames, read.reason, read.tail) == (
-        "install",
-        "framework",
-        "no such release",
-        ("one", "two"),
-    )
-    assert (failures.SCHEMA, failures.FILE_NAME) == (SCHEMA, records.FAILURE)
+    assert run_folder.read_record(tmp_path / file_names.FAILURE, Failure) == failure
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param({"why": "?"}, id="an unknown field"),
+        pytest.param({"blames": "somebody"}, id="an unknown word"),
+        pytest.param({"tail": "one"}, id="another type"),
+    ],
+)
+def test_reports_read_nothing_else(tmp_path, content):
+    whole = asdict(Failure("install", "framework", "no such release"))
+    run_folder.write_record(tmp_path / file_names.FAILURE, whole | content)
+
+    with pytest.raises(RecordError, match=next(iter(content))):
+        run_folder.read_record(tmp_path / file_names.FAILURE, Failure)
 
 
 def test_nothing_is_written_with_credentials(tmp_path):
-    Failure("install", "surroundings", "https://a:b@host.test/x", ['"https://host.test/x?token=b"']).write(tmp_path)
+    signed = '"https://host.test/x?token=b"'
+    write_failure(tmp_path, Failure("install", "surroundings", "https://a:b@host.test/x", (signed,)))
 
-    read = records.read_record(tmp_path / records.FAILURE, records.Failure)
+    read = run_folder.read_record(tmp_path / file_names.FAILURE, Failure)
     assert (read.reason, read.tail) == ("https://host.test/x", ('"https://host.test/x"',))
 
 

@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from fixtures.faults.initializers import FAULTS
+from fixtures.record.exit_codes import STOP
 from fixtures.record.subject import DTYPES
 from reports.faults import FaultOutcome
 from suites.machinery.chance import CLAIM, SURE, fresh_seed
 from suites.machinery.fault_matrix import HEALTHY, HEALTHY_SUITES, plant, selection, tables_of
-from suites.machinery.running import STOP, violated_in
+from suites.machinery.running import violated_in
 
 DOZEN = (
     "half_percent_scale",

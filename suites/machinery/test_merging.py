@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from fixtures.record.claim import Verdict
 from fixtures.record.interface import Interface
-from fixtures.record.run_folder import Case, read_run
+from fixtures.record.plan import Case
+from fixtures.record.run_folder import read_run
 from fixtures.record.schema import SCHEMA
 from reports import commands
 from reports.merging import Unmergeable, merge, write_run

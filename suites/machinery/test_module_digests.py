@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from fixtures.record import run_folder as records
+from fixtures.record import file_names, run_folder
 from fixtures.record.claim import Verdict
+from fixtures.record.exit_codes import PASS, STOP
 from fixtures.weights.module_defaults import DEFAULTS
 from suites.machinery.chance import SURE
-from suites.machinery.running import PASS, STOP, run_in_process
+from suites.machinery.running import run_in_process
 from suites.weights.test_module_digests import cases
 
 pytestmark = SURE
@@ -30,7 +31,7 @@ def test_every_parameter_that_is_drawn_is_asked_about_once():
 
 def test_a_model_starts_the_same_in_every_run(tmp_path):
     codes = [ask(tmp_path / name, "GRUCell") for name in ("one", "other")]
-    digests = [records.read_digests(tmp_path / name / records.DIGESTS) for name in ("one", "other")]
+    digests = [run_folder.read_digests(tmp_path / name / file_names.DIGESTS) for name in ("one", "other")]
 
     assert codes == [PASS, PASS]
     assert digests[0] == digests[1]
@@ -48,5 +49,5 @@ def test_a_module_that_ignores_the_seed_is_stopped(tmp_path, monkeypatch):
 
     code = ask(tmp_path, "nn.Linear and 784")
 
-    (found,) = records.read_claims(tmp_path / records.CLAIMS).values()
+    (found,) = run_folder.read_claims(tmp_path / file_names.CLAIMS).values()
     assert (code, found.verdict, found.note) == (STOP, Verdict.VIOLATED, "the same seed gave other weights")

@@ -7,10 +7,12 @@ from torch import nn
 
 from fixtures.faults.modules import FAULTS
 from fixtures.faults.planting import plant, planted_faults
-from fixtures.record import run_folder as records
+from fixtures.record import file_names, run_folder
 from fixtures.record.claim import Verdict
+from fixtures.record.environment import Environment
+from fixtures.record.exit_codes import NO_EVIDENCE, STOP
 from suites.machinery.chance import SURE
-from suites.machinery.running import NO_EVIDENCE, STOP, run_in_process
+from suites.machinery.running import run_in_process
 
 pytestmark = SURE
 
@@ -26,7 +28,7 @@ def run_suite(folder, *options):
 def test_every_fault_is_stopped_by_the_family_that_should_see_it(name, tmp_path):
     code = run_suite(tmp_path, "--fault", name, "-k", FAULTS[name].selection)
 
-    claims = records.read_claims(tmp_path / records.CLAIMS).values()
+    claims = run_folder.read_claims(tmp_path / file_names.CLAIMS).values()
     assert code == STOP
     assert FAULTS[name].family in {claim.family for claim in claims if claim.verdict is Verdict.VIOLATED}
 
@@ -43,7 +45,7 @@ def test_a_planted_fault_is_in_the_header_the_record_and_the_command_that_repeat
     run_suite(tmp_path, "--fault", "layernorm-bias", "-k", "nn.LayerNorm", "-v")
 
     printed = capsys.readouterr().out
-    environment = records.read_record(tmp_path / records.ENVIRONMENT, records.Environment)
+    environment = run_folder.read_record(tmp_path / file_names.ENVIRONMENT, Environment)
     assert ", planted fault layernorm-bias" in printed
     assert "--fault layernorm-bias" in next(line for line in printed.splitlines() if "rerun:" in line)
     assert environment.options["fault"] == "layernorm-bias"

@@ -14,7 +14,8 @@ import pytest
 from fixtures.environments.project import Project
 from fixtures.gate import course, launching
 from fixtures.gate.options import OptionError, parse_options
-from fixtures.record import run_folder as records
+from fixtures.record import file_names, run_folder
+from fixtures.record.failure import Failure
 from fixtures.record.packing import pack, packed
 from suites.machinery.chance import SAME_SEED
 from suites.machinery.making_disks import fill, small_disk
@@ -224,7 +225,7 @@ def test_a_candidate_that_fails_is_stopped_with_its_last_words(gate, checkout, w
     code, _ = gate("--timeout", f"{PATIENCE:.0f}")
 
     assert code == 1
-    failure = records.read_record(run_of(checkout, "candidate") / records.FAILURE, records.Failure)
+    failure = run_folder.read_record(run_of(checkout, "candidate") / file_names.FAILURE, Failure)
     assert (failure.stage, failure.blames) == (stage, "framework")
     assert failure.reason.startswith(reason)
     assert failure.tail[-1] in ("ImportError: undefined symbol: kaiming", "about to")
@@ -296,11 +297,6 @@ def test_a_report_that_breaks_is_no_verdict(gate, checkout, wheels):
     (checkout / "reports" / "__main__.py").write_text("raise ZeroDivisionError")
 
     assert gate()[0] == 2
-
-
-def test_names_of_files_agree_with_the_records():
-    ours = course.PLAN, course.VERDICT, course.TIMINGS, launching.CLAIMS
-    assert ours == (records.PLAN, records.VERDICT, records.TIMINGS, records.CLAIMS)
 
 
 def test_a_run_folder_stands_for_the_baseline_it_came_from(gate, checkout, wheels, tmp_path):

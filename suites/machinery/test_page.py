@@ -17,7 +17,8 @@ import pytest
 from _pytest.mark.expression import Expression
 
 from fixtures.record.claim import Effect, Unit, Verdict
-from fixtures.record.run_folder import Case, RecordError
+from fixtures.record.plan import Case
+from fixtures.record.run_folder import RecordError
 from fixtures.record.subject import Subject
 from fixtures.rules.policy import default_policy
 from fixtures.statistics.judgement import SCREEN

@@ -16,6 +16,7 @@ from fixtures.clock.command import _side
 from fixtures.clock.estimate import FIRST_LOOK
 from fixtures.clock.interrupts import Interrupts
 from fixtures.clock.results import read_pairing
+from fixtures.record.exit_codes import NO_EVIDENCE, PASS, STOP
 from suites.machinery import preloaded
 from suites.machinery.chance import SURE
 from suites.machinery.watching import WAIT, is_gone
@@ -25,7 +26,6 @@ pytestmark = [pytest.mark.subprocess, SURE]
 ROOT = Path(__file__).resolve().parents[2]
 ACTOR = Path(__file__).with_name("acting_worker.py")
 
-PASS, STOP, NO_EVIDENCE = 0, 1, 2
 
 STRAYS = 0.05
 """Of the ratio of two actors, relative: eight standard errors of FIRST_LOOK restarts, sqrt(2) NOISE each. An interval

@@ -9,8 +9,9 @@ import pytest
 
 from fixtures.faults.links import FAULTS as LINKS
 from fixtures.faults.training import FAULTS as TRAINING
+from fixtures.record.exit_codes import STOP
 from suites.machinery.chance import SURE
-from suites.machinery.running import STOP, violated_in
+from suites.machinery.running import violated_in
 
 pytestmark = [pytest.mark.large_draws, SURE]
 

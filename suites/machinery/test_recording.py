@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from fixtures.record import run_folder as records
+from fixtures.record import file_names
 from fixtures.record.claim import SMALLEST_P
+from fixtures.record.environment import Environment
 from fixtures.record.run_folder import claim_line, read_claims, read_record, read_run, read_sketches, write_record
 from fixtures.weights.mistakes import interface_of
 from fixtures.weights.sketching import sketch_of
@@ -29,7 +30,7 @@ def recorder(tmp_path):
 
 def recorded(recorder, *claims, planned=()):
     """The recorder after these claims have come in, planned or not."""
-    write_record(recorder.folder / records.PLAN, plan([*(each.id for each in claims), *planned]))
+    write_record(recorder.folder / file_names.PLAN, plan([*(each.id for each in claims), *planned]))
     recorder.start()
     for each in claims:
         recorder.add([claim_line(each).decode()])
@@ -37,21 +38,21 @@ def recorded(recorder, *claims, planned=()):
 
 
 def test_claims_are_on_disk_as_soon_as_they_have_arrived_and_in_the_order_of_the_plan_in_the_end(recorder):
-    write_record(recorder.folder / records.PLAN, plan([HELD.id, STOPPED.id]))
+    write_record(recorder.folder / file_names.PLAN, plan([HELD.id, STOPPED.id]))
     recorder.start()
     recorder.add([claim_line(STOPPED).decode()])
-    assert list(read_claims(recorder.folder / records.PARTIAL_CLAIMS)) == [STOPPED.id]
+    assert list(read_claims(recorder.folder / file_names.PARTIAL_CLAIMS)) == [STOPPED.id]
 
     recorder.add([claim_line(HELD).decode()])
     recorder.finish()
 
-    assert list(read_claims(recorder.folder / records.CLAIMS)) == [HELD.id, STOPPED.id]
-    assert not (recorder.folder / records.PARTIAL_CLAIMS).exists()
+    assert list(read_claims(recorder.folder / file_names.CLAIMS)) == [HELD.id, STOPPED.id]
+    assert not (recorder.folder / file_names.PARTIAL_CLAIMS).exists()
 
 
 def test_the_environment_is_written_before_the_first_answer(recorder):
     recorded(recorder)
-    found = read_record(recorder.folder / records.ENVIRONMENT, records.Environment)
+    found = read_record(recorder.folder / file_names.ENVIRONMENT, Environment)
 
     assert found.torch["version"] == torch.__version__
     assert found.packages["numpy"] == np.__version__
@@ -87,7 +88,7 @@ def test_a_claim_that_arrives_again_counts_once(recorder):
 
     recorder.finish()
 
-    assert list(read_claims(recorder.folder / records.CLAIMS)) == [HELD.id]
+    assert list(read_claims(recorder.folder / file_names.CLAIMS)) == [HELD.id]
 
 
 def test_sketches_are_joined_whoever_drew_them_and_half_written_ones_are_dropped(recorder):
@@ -98,7 +99,7 @@ def test_sketches_are_joined_whoever_drew_them_and_half_written_ones_are_dropped
 
     recorder.finish()
 
-    kept = read_sketches(recorder.folder / records.SKETCHES)
+    kept = read_sketches(recorder.folder / file_names.SKETCHES)
     assert kept[f"{about.key}/counts"].sum() == 3
     assert kept[f"{about.key}/largest"] == 0.5
     assert (kept[f"{about.key}/salted"].sum(), kept[f"{about.key}/salt"]) == (2, 7)
@@ -128,5 +129,5 @@ def test_the_smallest_p_value_survives_its_file(recorder):
     recorded(recorder, violated(SCALE, p=SMALLEST_P))
     recorder.finish()
 
-    (found,) = read_claims(recorder.folder / records.CLAIMS).values()
+    (found,) = read_claims(recorder.folder / file_names.CLAIMS).values()
     assert found.p == SMALLEST_P

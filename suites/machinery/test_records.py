@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.record import run_folder as records
+from fixtures.record import file_names, run_folder
 from fixtures.record.claim import Effect, Verdict
 from fixtures.record.run_folder import RecordError, read_run
 from fixtures.record.schema import SCHEMA
@@ -35,7 +35,7 @@ def change_json(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
 
 
 def change_claim(folder: Path, change: Callable[[dict[str, Any]], None], line: int = 2) -> None:
-    path = folder / records.CLAIMS
+    path = folder / file_names.CLAIMS
     lines = path.read_text().splitlines()
     content = json.loads(lines[line - 1])
     change(content)
@@ -46,7 +46,7 @@ def change_claim(folder: Path, change: Callable[[dict[str, Any]], None], line: i
 def refusal(folder: Path) -> str:
     """The message with which a run folder is refused, without the folder's own path; its seal is whole."""
     if folder.is_dir():
-        records.seal_run(folder)
+        run_folder.seal_run(folder)
     with pytest.raises(RecordError) as error:
         read_run(folder)
     message = str(error.value)
@@ -80,7 +80,7 @@ def test_a_run_is_read_as_it_was_written(folder):
 def test_a_claim_survives_its_line(value, p, note, n):
     made = violated(effect=Effect(value, OF_STD), p=p, note=note, n=n)
 
-    assert msgspec.json.decode(records.claim_line(made), type=type(made)) == made
+    assert msgspec.json.decode(run_folder.claim_line(made), type=type(made)) == made
 
 
 @pytest.mark.parametrize(
@@ -89,27 +89,27 @@ def test_a_claim_survives_its_line(value, p, note, n):
 )
 def test_a_number_that_json_cannot_hold_is_refused_when_it_is_written(fields):
     with pytest.raises(ValueError, match="holds a number that is not finite"):
-        records.claim_line(claim(**fields))
+        run_folder.claim_line(claim(**fields))
 
 
 def test_objects_that_only_a_pickle_could_hold_are_refused_when_they_are_written(tmp_path):
     with pytest.raises(ValueError, match="not Python objects: bad"):
-        records.write_sketches(tmp_path, {"bad": np.array([object()])})
+        run_folder.write_sketches(tmp_path, {"bad": np.array([object()])})
 
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_write_that_fails_leaves_the_old_content_and_no_litter(folder, monkeypatch):
-    before = (folder / records.PLAN).read_bytes()
+    before = (folder / file_names.PLAN).read_bytes()
 
     def disk_full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", disk_full)
     with pytest.raises(OSError, match="No space left"):
-        records.write_record(folder / records.PLAN, plan(["other"]))
+        run_folder.write_record(folder / file_names.PLAN, plan(["other"]))
 
-    assert (folder / records.PLAN).read_bytes() == before
+    assert (folder / file_names.PLAN).read_bytes() == before
     assert not list(folder.glob(".*"))
 
 
@@ -117,15 +117,15 @@ def test_a_write_that_fails_leaves_the_old_content_and_no_litter(folder, monkeyp
 
 
 def cut_short(folder: Path, *files: str) -> Path:
-    (folder / records.CLAIMS).rename(folder / records.PARTIAL_CLAIMS)
+    (folder / file_names.CLAIMS).rename(folder / file_names.PARTIAL_CLAIMS)
     for name in files:
         (folder / name).unlink()
     return folder
 
 
 def test_a_run_that_failed_is_read_as_far_as_it_goes(folder):
-    cut_short(folder, records.ENVIRONMENT, records.SKETCHES, records.DIGESTS)
-    records.write_record(folder / records.FAILURE, failure())
+    cut_short(folder, file_names.ENVIRONMENT, file_names.SKETCHES, file_names.DIGESTS)
+    run_folder.write_record(folder / file_names.FAILURE, failure())
     read = read_run(folder)
 
     assert (read.failure, read.claims, read.environment, read.ended) == (failure(), MADE.claims, None, False)
@@ -133,7 +133,7 @@ def test_a_run_that_failed_is_read_as_far_as_it_goes(folder):
 
 
 def test_a_run_that_never_began_is_read_where_a_failure_tells_why(tmp_path):
-    records.write_record(tmp_path / records.FAILURE, failure(stage="install"))
+    run_folder.write_record(tmp_path / file_names.FAILURE, failure(stage="install"))
     read = read_run(tmp_path)
 
     assert (read.plan, read.environment, read.claims) == (None, None, {})
@@ -141,8 +141,8 @@ def test_a_run_that_never_began_is_read_where_a_failure_tells_why(tmp_path):
 
 def test_a_half_written_last_answer_is_left_out(folder):
     cut_short(folder)
-    records.write_record(folder / records.FAILURE, failure())
-    path = folder / records.PARTIAL_CLAIMS
+    run_folder.write_record(folder / file_names.FAILURE, failure())
+    path = folder / file_names.PARTIAL_CLAIMS
     path.write_bytes(path.read_bytes()[:-10])
 
     assert list(read_run(folder).claims) == list(MADE.claims)[:-1]
@@ -172,17 +172,17 @@ def test_no_folder(tmp_path):
 
 def test_a_file_instead_of_a_folder(folder):
     with pytest.raises(RecordError, match=r"plan\.json: no such run folder"):
-        read_run(folder / records.PLAN)
+        read_run(folder / file_names.PLAN)
 
 
-@pytest.mark.parametrize("name", [records.PLAN, records.ENVIRONMENT])
+@pytest.mark.parametrize("name", [file_names.PLAN, file_names.ENVIRONMENT])
 def test_a_missing_file(folder, name):
     (folder / name).unlink()
 
     assert refusal(folder) == f"{name}: cannot be read (No such file or directory)"
 
 
-ALL_FILES = [records.PLAN, records.ENVIRONMENT, records.CLAIMS, records.DIGESTS, records.SKETCHES]
+ALL_FILES = [file_names.PLAN, file_names.ENVIRONMENT, file_names.CLAIMS, file_names.DIGESTS, file_names.SKETCHES]
 
 
 @pytest.mark.parametrize("name", ALL_FILES)
@@ -194,13 +194,13 @@ def test_a_folder_instead_of_a_file(folder, name):
 
 
 def test_a_named_pipe_is_not_waited_for(folder):
-    (folder / records.PLAN).unlink()
-    os.mkfifo(folder / records.PLAN)
+    (folder / file_names.PLAN).unlink()
+    os.mkfifo(folder / file_names.PLAN)
 
     assert refusal(folder) == "plan.json: not a file"
 
 
-@pytest.mark.parametrize("name", [records.PLAN, records.ENVIRONMENT, records.DIGESTS])
+@pytest.mark.parametrize("name", [file_names.PLAN, file_names.ENVIRONMENT, file_names.DIGESTS])
 def test_a_truncated_file(folder, name):
     path = folder / name
     path.write_bytes(path.read_bytes()[:-5])
@@ -209,28 +209,28 @@ def test_a_truncated_file(folder, name):
 
 
 def test_a_truncated_line_of_claims(folder):
-    path = folder / records.CLAIMS
+    path = folder / file_names.CLAIMS
     path.write_bytes(path.read_bytes()[:-5])
 
     assert refusal(folder).startswith("claims.jsonl, line 3: not valid JSON, perhaps truncated (")
 
 
 def test_an_empty_line_of_claims(folder):
-    path = folder / records.CLAIMS
+    path = folder / file_names.CLAIMS
     path.write_bytes(path.read_bytes().replace(b"\n", b"\n\n", 1))
 
     assert refusal(folder).startswith("claims.jsonl, line 2: not valid JSON")
 
 
 def test_bytes_that_are_no_text(folder):
-    (folder / records.PLAN).write_bytes(b'{"schema": 2, "target": "\xff"}')
+    (folder / file_names.PLAN).write_bytes(b'{"schema": 2, "target": "\xff"}')
 
     assert "plan.json: not valid JSON, perhaps truncated ('utf-8' codec can't decode byte 0xff" in refusal(folder)
 
 
 @pytest.mark.parametrize("content", ["[]", "3", "null", "{}", '{"schema": null}', '{"schema": "1"}', '{"schema": 1.0}'])
 def test_a_foreign_file(folder, content):
-    (folder / records.PLAN).write_text(content)
+    (folder / file_names.PLAN).write_text(content)
 
     assert refusal(folder) == (
         "plan.json: not a record of Kaiming Gate (an object with an integer 'schema' is expected)"
@@ -238,13 +238,13 @@ def test_a_foreign_file(folder, content):
 
 
 def test_a_foreign_file_of_another_shape(folder):
-    (folder / records.PLAN).write_text('{"schema": 2, "seed": 17}')
+    (folder / file_names.PLAN).write_text('{"schema": 2, "seed": 17}')
 
     assert refusal(folder) == "plan.json: Object missing required field `tier`"
 
 
 @pytest.mark.parametrize(("schema", "age"), [(3, "newer"), (1, "older"), (0, "older"), (10**30, "newer")])
-@pytest.mark.parametrize("name", [records.PLAN, records.ENVIRONMENT, records.DIGESTS])
+@pytest.mark.parametrize("name", [file_names.PLAN, file_names.ENVIRONMENT, file_names.DIGESTS])
 def test_a_file_of_another_version(folder, name, schema, age):
     change_json(folder / name, lambda content: content.update(schema=schema))
 
@@ -260,8 +260,8 @@ def test_a_newer_claim(folder):
 
 
 def test_a_newer_failure(folder):
-    records.write_record(folder / records.FAILURE, failure())
-    change_json(folder / records.FAILURE, lambda content: content.update(schema=SCHEMA + 1))
+    run_folder.write_record(folder / file_names.FAILURE, failure())
+    change_json(folder / file_names.FAILURE, lambda content: content.update(schema=SCHEMA + 1))
 
     assert refusal(folder).startswith("failure.json: written by newer suites")
 
@@ -278,40 +278,40 @@ def test_a_newer_failure(folder):
     ],
 )
 def test_a_wrong_type(folder, field, value, words):
-    change_json(folder / records.PLAN, lambda content: content.update({field: value}))
+    change_json(folder / file_names.PLAN, lambda content: content.update({field: value}))
 
     assert refusal(folder) == f"plan.json: {words}"
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "9" * 5000])
 def test_a_number_that_is_none(folder, number):
-    path = folder / records.CLAIMS
+    path = folder / file_names.CLAIMS
     path.write_text(path.read_text().replace('"p":0.4', f'"p":{number}'))
 
     assert refusal(folder).startswith("claims.jsonl, line 1: not valid JSON, perhaps truncated (")
 
 
 def test_a_file_nested_too_deeply(folder):
-    (folder / records.PLAN).write_text("[" * 100_000)
+    (folder / file_names.PLAN).write_text("[" * 100_000)
 
     assert refusal(folder) == "plan.json: not a record of Kaiming Gate (nested too deeply)"
 
 
 def test_a_claim_that_stands_twice(folder):
-    path = folder / records.CLAIMS
+    path = folder / file_names.CLAIMS
     path.write_bytes(path.read_bytes() + path.read_bytes().splitlines()[0] + b"\n")
 
     assert refusal(folder) == f"claims.jsonl, line 4: claim {claim().id} stands twice"
 
 
 def test_a_claim_that_is_planned_twice(folder):
-    change_json(folder / records.PLAN, lambda content: content["claims"].append(content["claims"][0]))
+    change_json(folder / file_names.PLAN, lambda content: content["claims"].append(content["claims"][0]))
 
     assert refusal(folder) == f"plan.json: claim {claim().id} is planned twice"
 
 
 def test_a_claim_that_was_not_planned(folder):
-    change_json(folder / records.PLAN, lambda content: content["claims"].pop(1))
+    change_json(folder / file_names.PLAN, lambda content: content["claims"].pop(1))
 
     assert refusal(folder) == f"claims.jsonl, line 2: claim {violated(dtype='bfloat16').id} is not in plan.json"
 
@@ -356,7 +356,7 @@ def refuse_sketches(folder: Path) -> str:
 
 
 def test_sketches_that_are_truncated(folder):
-    path = folder / records.SKETCHES
+    path = folder / file_names.SKETCHES
     path.write_bytes(path.read_bytes()[:-30])
 
     assert refuse_sketches(folder).startswith("not an archive of plain arrays, perhaps truncated (")
@@ -367,22 +367,22 @@ def test_sketches_with_a_pickle_are_not_unpickled(folder):
         def __reduce__(self) -> tuple[Any, ...]:
             return Path(folder / "exploded").touch, ()
 
-    np.savez(folder / records.SKETCHES, bomb=np.array([Bomb()]))
+    np.savez(folder / file_names.SKETCHES, bomb=np.array([Bomb()]))
 
     assert "Object arrays cannot be loaded when allow_pickle=False" in refuse_sketches(folder)
     assert not (folder / "exploded").exists()
 
 
 def test_sketches_that_are_one_array(folder):
-    with (folder / records.SKETCHES).open("wb") as file:
+    with (folder / file_names.SKETCHES).open("wb") as file:
         np.save(file, np.arange(3))
 
     assert refuse_sketches(folder).startswith("not an archive of plain arrays")
 
 
 def test_sketches_that_would_fill_the_memory(folder, monkeypatch):
-    monkeypatch.setattr(records, "MOST_SKETCH_BYTES", 1 << 20)
-    np.savez_compressed(folder / records.SKETCHES, zeros=np.zeros((1 << 20) + 1, dtype=np.int8))
+    monkeypatch.setattr(run_folder, "MOST_SKETCH_BYTES", 1 << 20)
+    np.savez_compressed(folder / file_names.SKETCHES, zeros=np.zeros((1 << 20) + 1, dtype=np.int8))
 
     assert refuse_sketches(folder) == "unpacks to more than 1 MiB"
 

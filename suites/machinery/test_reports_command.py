@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.record import run_folder as records
+from fixtures.record import file_names, run_folder
 from reports import commands
 from reports.verdict import VERDICT_SCHEMA, GateVerdict
 from suites.machinery.making_runs import claim, failure, plan, run, violated, write
@@ -63,18 +63,18 @@ def failing(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
 def test_the_exit_code_and_the_verdict_on_disk_agree(folders, candidate, code, word):
     base, folder = folders
     ended = reports("gate", base, write(folder, candidate))
-    verdict = json.loads((folder / records.VERDICT).read_text())
+    verdict = json.loads((folder / file_names.VERDICT).read_text())
 
     assert (ended.returncode, ended.stderr) == (code, "")
     assert ended.stdout.startswith(f" {word.upper()} ")
-    assert ended.stdout.endswith(f"\nverdict: {word}; the page to look at: {folder / records.PAGE}\n")
+    assert ended.stdout.endswith(f"\nverdict: {word}; the page to look at: {folder / file_names.PAGE}\n")
     assert (verdict["schema"], verdict["outcome"], verdict["exit_code"]) == (VERDICT_SCHEMA, word, code)
 
 
 def test_the_verdict_on_disk_has_every_change_and_its_findings(folders):
     base, folder = folders
     commands.run(["gate", str(base), str(write(folder, STOP))])
-    (change,) = json.loads((folder / records.VERDICT).read_text())["changes"]
+    (change,) = json.loads((folder / file_names.VERDICT).read_text())["changes"]
 
     assert change["change"] == "new violation"
     assert (change["baseline"]["p"], change["candidate"]["p"]) == (0.4, 1e-300)
@@ -121,21 +121,21 @@ def test_a_stop_that_cannot_be_written_down_is_an_error(folders, monkeypatch, ca
     assert shown.err.endswith(
         "verdict.json: cannot be written (No space left on device); the verdict above was not kept\n"
     )
-    assert not (folder / records.VERDICT).exists()
+    assert not (folder / file_names.VERDICT).exists()
 
 
 def test_an_earlier_verdict_does_not_outlive_an_error(folders, capsys):
     base, folder = folders
     commands.run(["gate", str(base), str(write(folder, PASS))])
-    (base / records.PLAN).unlink()
+    (base / file_names.PLAN).unlink()
 
     assert commands.run(["gate", str(base), str(folder)]) == 2
-    assert not (folder / records.VERDICT).exists()
+    assert not (folder / file_names.VERDICT).exists()
 
 
 def test_an_earlier_verdict_that_cannot_be_removed_is_an_error(folders, capsys):
     base, folder = folders
-    (write(folder, PASS) / records.VERDICT).mkdir()
+    (write(folder, PASS) / file_names.VERDICT).mkdir()
 
     assert re.fullmatch(r"error: .*verdict\.json: cannot be replaced \(.*\)", failing(capsys, "gate", base, folder))
 
@@ -147,13 +147,13 @@ def test_show_prints_a_run_and_ends_in_0(folders):
 
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.startswith("run baseline  torch 2.13.0+cpu\n")
-    assert not (base / records.VERDICT).exists()
+    assert not (base / file_names.VERDICT).exists()
 
 
 @pytest.mark.subprocess
 def test_show_prints_a_run_that_was_killed(folders):
     base, _ = folders
-    (base / records.CLAIMS).rename(base / records.PARTIAL_CLAIMS)
+    (base / file_names.CLAIMS).rename(base / file_names.PARTIAL_CLAIMS)
 
     assert "not ended: it is still running, or was killed\n" in reports("show", base).stdout
 
@@ -162,7 +162,7 @@ def test_show_prints_a_run_that_was_killed(folders):
 def test_a_candidate_that_never_ran_stops(folders):
     base, folder = folders
     folder.mkdir()
-    records.write_record(folder / records.FAILURE, failure(stage="install", reason="no such release"))
+    run_folder.write_record(folder / file_names.FAILURE, failure(stage="install", reason="no such release"))
     ended = reports("gate", base, folder)
 
     assert ended.returncode == 1

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fixtures.record import run_folder as records
+from fixtures.record import file_names, run_folder
 from fixtures.record.run_folder import RecordError, read_claims
 from reports import commands
 from suites.machinery.costs import examples
@@ -40,11 +40,11 @@ def gate(base: Content, candidate: Content, *, sealed: bool = False) -> tuple[in
             folder.mkdir()
             for name, data in content.items():
                 (folder / name).write_bytes(data)
-            if (folder / records.MANIFEST).exists() and not sealed:
-                records.seal_run(folder)  # what lies behind it is asked about
+            if (folder / file_names.MANIFEST).exists() and not sealed:
+                run_folder.seal_run(folder)  # what lies behind it is asked about
         assert commands.run(["show", str(folders[1])]) in (0, 2)
         code = commands.run(["gate", *map(str, folders)])
-        return code, (folders[1] / records.VERDICT).exists()
+        return code, (folders[1] / file_names.VERDICT).exists()
 
 
 def check(base: Content, candidate: Content, capsys: pytest.CaptureFixture[str]) -> int:
@@ -101,7 +101,7 @@ def test_values_that_were_changed_give_a_verdict_or_one_line(wholes, capsys, dat
     base, candidates = wholes
     broken = dict(data.draw(st.sampled_from(candidates), label="whole"))
     name = data.draw(st.sampled_from([name for name in sorted(broken) if ".json" in name]), label="file")
-    lines = broken[name].splitlines() if name == records.CLAIMS else [broken[name]]
+    lines = broken[name].splitlines() if name == file_names.CLAIMS else [broken[name]]
     place = data.draw(st.integers(0, len(lines) - 1), label="line")
     document = json.loads(lines[place])
     inner = document
@@ -123,7 +123,7 @@ def test_a_file_cut_anywhere_or_missing_never_turns_a_stop_into_a_pass(wholes, c
     base, candidates = wholes
     broken = dict(data.draw(st.sampled_from(candidates), label="whole"))
     # Digests and sketches are not what these stops rest on.
-    name = data.draw(st.sampled_from([records.PLAN, records.ENVIRONMENT, records.CLAIMS]), label="file")
+    name = data.draw(st.sampled_from([file_names.PLAN, file_names.ENVIRONMENT, file_names.CLAIMS]), label="file")
     length = data.draw(st.integers(0, len(broken[name]) - 1), label="length")
     if length:
         broken[name] = broken[name][:length]
@@ -134,8 +134,8 @@ def test_a_file_cut_anywhere_or_missing_never_turns_a_stop_into_a_pass(wholes, c
 
 
 def test_claims_cut_at_any_byte_are_refused_or_lack_an_answer(wholes, tmp_path):
-    whole = wholes[1][0][records.CLAIMS]
-    path = tmp_path / records.CLAIMS
+    whole = wholes[1][0][file_names.CLAIMS]
+    path = tmp_path / file_names.CLAIMS
     for length in range(len(whole) - 1):
         path.write_bytes(whole[:length])
         with contextlib.suppress(RecordError):

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from fixtures.gate import launching
-from fixtures.record import run_folder as records
+from fixtures.record import file_names, run_folder
 from fixtures.record.run_folder import RecordError, read_claims, read_run, write_record
 from fixtures.target.target import load_target
 from reports import commands, keeping_commands
@@ -42,7 +42,7 @@ CLAIMS = {claim.id: claim for claim in (claim(), violated(dtype="bfloat16", know
 WRITING = """\
 import itertools, sys
 from pathlib import Path
-from fixtures.record import run_folder as records
+from fixtures.record import file_names, run_folder
 from reports import accepting
 from suites.machinery.making_runs import claim, plan, run, subject
 folder, what = Path(sys.argv[1]), sys.argv[2]
@@ -50,9 +50,9 @@ made = run(*(claim(subject=subject(shape=(8, 8 + number))) for number in range(2
 print("begun", flush=True)
 for turn in itertools.count():
     if what == "plan":
-        records.write_record(folder / records.PLAN, plan([f"{turn}-{number}" for number in range(20_000)]))
+        run_folder.write_record(folder / file_names.PLAN, plan([f"{turn}-{number}" for number in range(20_000)]))
     elif what == "claims":
-        records.write_claims(folder, made.claims.values())
+        run_folder.write_claims(folder, made.claims.values())
     else:
         accepting.accept(made, "old", folder, replace=True)
 """
@@ -72,25 +72,25 @@ def killed(folder, what):
 
 
 def test_a_record_is_whole_whenever_its_writer_is_killed(tmp_path):
-    write_record(tmp_path / records.PLAN, plan(["first"]))
+    write_record(tmp_path / file_names.PLAN, plan(["first"]))
     for _ in range(KILLS):
         killed(tmp_path, "plan")
 
-        claims = records.read_plan(tmp_path / records.PLAN).claims
+        claims = run_folder.read_plan(tmp_path / file_names.PLAN).claims
         assert len(claims) == 20_000 or claims == ("first",)
-    litter = {path.name for path in tmp_path.iterdir()} - {records.PLAN}
+    litter = {path.name for path in tmp_path.iterdir()} - {file_names.PLAN}
     assert all(name.startswith(".") for name in litter), "what a kill leaves behind is read by nobody"
 
 
 def test_claims_are_whole_or_not_there_whenever_their_writer_is_killed(tmp_path):
     for _ in range(KILLS):
-        (tmp_path / records.PARTIAL_CLAIMS).touch()
+        (tmp_path / file_names.PARTIAL_CLAIMS).touch()
         killed(tmp_path, "claims")
 
-        if (tmp_path / records.CLAIMS).exists():
-            assert len(read_claims(tmp_path / records.CLAIMS)) == 2000
+        if (tmp_path / file_names.CLAIMS).exists():
+            assert len(read_claims(tmp_path / file_names.CLAIMS)) == 2000
         else:
-            assert (tmp_path / records.PARTIAL_CLAIMS).exists(), "they go when the claims have their name"
+            assert (tmp_path / file_names.PARTIAL_CLAIMS).exists(), "they go when the claims have their name"
 
 
 def test_an_accepted_run_is_whole_or_not_there_whenever_its_writer_is_killed(tmp_path):
@@ -122,7 +122,7 @@ def test_a_verdict_without_room_is_one_line_and_no_verdict(full_disk, tmp_path, 
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"error: {candidate}")
     assert "cannot be written (No space left on device)" in line
-    assert not [name for name in records.VERDICT_FILES if (candidate / name).exists()]
+    assert not [name for name in file_names.VERDICT_FILES if (candidate / name).exists()]
     assert read_run(candidate).claims == CLAIMS
 
 
@@ -130,7 +130,7 @@ def test_a_verdict_without_room_is_one_line_and_no_verdict(full_disk, tmp_path, 
 def test_a_run_that_is_made_of_runs_without_room_is_one_line_and_no_run(
     full_disk, tmp_path, capsys, monkeypatch, arguments
 ):
-    monkeypatch.setattr(keeping_commands, "ACCEPTED_RUNS", full_disk)
+    monkeypatch.setattr(keeping_commands, "ACCEPTED", full_disk)
     base, b = write(tmp_path / "base", run(claim())), write(tmp_path / "b", run(contract()))
     fill(full_disk, leave=4096)
 
@@ -156,7 +156,7 @@ def assert_not_kept(ended, folder, why):
     assert ended.returncode == 2, ended.stdout
     assert f"Exit: the run cannot be kept: {why}" in ended.stdout
     assert "Traceback" not in ended.stdout + ended.stderr
-    assert not (folder / records.CLAIMS).exists()
+    assert not (folder / file_names.CLAIMS).exists()
 
 
 @pytest.mark.parametrize("leave", [80_000, 16_000], ids=["for the answers", "for the plan"])
@@ -185,13 +185,13 @@ def test_a_suite_whose_folder_cannot_be_made_is_no_evidence(tmp_path):
 
 def test_a_violation_that_cannot_be_kept_is_no_stop(tmp_path, monkeypatch):
     recorder = Recorder(read_settings(given(run_dir=tmp_path, seed="17")))
-    write_record(tmp_path / records.PLAN, plan([violated().id, claim().id]))
+    write_record(tmp_path / file_names.PLAN, plan([violated().id, claim().id]))
     controller, session = (
         Controller(SimpleNamespace(stash={target_key: load_target("torch.nn.init")}), recorder),
         SimpleNamespace(exitstatus=0),
     )
     controller.start()
-    controller.pytest_runtest_logreport(SimpleNamespace(claims=[records.claim_line(violated()).decode()]))
+    controller.pytest_runtest_logreport(SimpleNamespace(claims=[run_folder.claim_line(violated()).decode()]))
     assert recorder.unknown_violations()
 
     def disk_full(*_):
@@ -204,14 +204,14 @@ def test_a_violation_that_cannot_be_kept_is_no_stop(tmp_path, monkeypatch):
     list(controller.pytest_sessionfinish(session))
 
     assert session.exitstatus == 2
-    assert not (tmp_path / records.CLAIMS).exists()
+    assert not (tmp_path / file_names.CLAIMS).exists()
 
 
 def test_what_a_run_found_is_on_disk_before_its_claims_say_that_it_ended(tmp_path, monkeypatch):
     recorder = Recorder(read_settings(given(run_dir=tmp_path, seed="17")))
-    write_record(tmp_path / records.PLAN, plan([claim().id]))
+    write_record(tmp_path / file_names.PLAN, plan([claim().id]))
     recorder.start()
-    recorder.add([records.claim_line(claim()).decode()])
+    recorder.add([run_folder.claim_line(claim()).decode()])
     recorder.digests["a"] = "b"
 
     def disk_full(*_):
@@ -221,7 +221,7 @@ def test_what_a_run_found_is_on_disk_before_its_claims_say_that_it_ended(tmp_pat
     with pytest.raises(OSError, match="No space left"):
         recorder.finish()
 
-    assert not (tmp_path / records.CLAIMS).exists()
+    assert not (tmp_path / file_names.CLAIMS).exists()
 
 
 # A clock that is moved
@@ -272,9 +272,9 @@ def test_a_clock_that_stands_still_makes_no_folder_twice(monkeypatch, tmp_path):
 
 def test_seconds_are_never_negative_on_a_clock_that_goes_backwards(moved, tmp_path):
     recorder = Recorder(read_settings(given(run_dir=tmp_path, seed="17")))
-    write_record(tmp_path / records.PLAN, plan([claim().id]))
+    write_record(tmp_path / file_names.PLAN, plan([claim().id]))
     recorder.start()
-    recorder.add([records.claim_line(claim()).decode()])
+    recorder.add([run_folder.claim_line(claim()).decode()])
     recorder.finish()
 
     environment = read_run(tmp_path).environment

@@ -7,10 +7,13 @@ import json
 import tomllib
 import unicodedata
 
+import msgspec
 import pytest
 
 from fixtures.clock.results import read_pairing, write_pairing
-from fixtures.record import run_folder as records
+from fixtures.record import file_names, run_folder
+from fixtures.record.failure import Failure
+from fixtures.record.plan import Plan
 from fixtures.record.run_folder import RecordError, read_run
 from fixtures.record.safe_text import LONGEST_KEPT, Ambiguous, cleaned
 from fixtures.rules.known_violations import KnownError, read_known
@@ -29,7 +32,7 @@ WHOLE = {
     "stopped": run(
         claim(note="of the baseline"),
         violated(dtype="bfloat16", known="half", note="confirmed"),
-        contract(records.Verdict.VIOLATED, "twice"),
+        contract(run_folder.Verdict.VIOLATED, "twice"),
         undecided(),
         digests={"a": "c"},
         label="candidate",
@@ -104,7 +107,7 @@ def test_no_text_of_any_run_file_reaches_a_reader_as_it_is(folders, tmp_path, ca
         broken = [poisoned(document, path) for document in documents((candidate / file).read_bytes())]
         (candidate / file).write_text("\n".join(map(json.dumps, broken)) + "\n" * (len(broken) > 1), encoding="utf-8")
 
-        records.seal_run(candidate)
+        run_folder.seal_run(candidate)
 
         code = commands.run(["gate", str(folders["base"]), str(candidate)])
         commands.run(["show", str(candidate)])
@@ -112,7 +115,7 @@ def test_no_text_of_any_run_file_reaches_a_reader_as_it_is(folders, tmp_path, ca
         said = capsys.readouterr()
         assert is_safe(said.out + said.err), path
         assert len(said.err.splitlines()) <= 2, path
-        for written in (records.MARKDOWN, records.JUNIT, records.PAGE) if code < 2 else ():
+        for written in (file_names.MARKDOWN, file_names.JUNIT, file_names.PAGE) if code < 2 else ():
             assert is_safe((candidate / written).read_text(encoding="utf-8")), (path, written)
         shown += code < 2
         refused += code == 2
@@ -126,12 +129,12 @@ def test_every_text_field_of_every_record_was_asked_about(folders):
 
     missing = {
         (file, field.encode_name)
-        for file, kind in {records.PLAN: records.Plan, records.FAILURE: records.Failure}.items()
-        for field in records.msgspec.structs.fields(kind)
-        if field.type is str and (file, field.encode_name) not in asked
+        for file, kind in {file_names.PLAN: Plan, file_names.FAILURE: Failure}.items()
+        for field in msgspec.inspect.type_info(kind).fields
+        if isinstance(field.type, msgspec.inspect.StrType) and (file, field.encode_name) not in asked
     }
 
-    assert missing == {(records.PLAN, "selection")} - asked
+    assert missing == {(file_names.PLAN, "selection")} - asked
 
 
 def test_a_page_of_hostile_texts_was_read_and_shows_none(tmp_path):
@@ -145,32 +148,32 @@ def test_a_page_of_hostile_texts_was_read_and_shows_none(tmp_path):
 
 def test_two_keys_that_become_one_are_refused(tmp_path):
     folder = write(tmp_path / "run", WHOLE["base"])
-    digests = folder / records.DIGESTS
+    digests = folder / file_names.DIGESTS
     digests.write_text(
-        json.dumps({"schema": records.SCHEMA, "digests": {"a\x00": "1", "a\x01": "2"}}), encoding="utf-8"
+        json.dumps({"schema": run_folder.SCHEMA, "digests": {"a\x00": "1", "a\x01": "2"}}), encoding="utf-8"
     )
 
-    records.seal_run(folder)
+    run_folder.seal_run(folder)
     with pytest.raises(RecordError, match=r"^[^\n]*digests\.json: two keys differ in unprintable characters alone"):
         read_run(folder)
 
 
 def test_a_plan_whose_claims_become_one_is_refused(tmp_path):
     folder = write(tmp_path / "run", WHOLE["base"])
-    plan = json.loads((folder / records.PLAN).read_bytes())
+    plan = json.loads((folder / file_names.PLAN).read_bytes())
     plan["claims"] += ["x\x00", "x\x01"]
-    (folder / records.PLAN).write_text(json.dumps(plan), encoding="utf-8")
+    (folder / file_names.PLAN).write_text(json.dumps(plan), encoding="utf-8")
 
-    records.seal_run(folder)
+    run_folder.seal_run(folder)
     with pytest.raises(RecordError, match="is planned twice"):
         read_run(folder)
 
 
 def test_an_array_without_a_printable_name_is_refused(tmp_path):
     folder = write(tmp_path / "run", WHOLE["base"])
-    records.write_sketches(folder, {"a\nb/counts": records.np.zeros(3)})
+    run_folder.write_sketches(folder, {"a\nb/counts": run_folder.np.zeros(3)})
 
-    records.seal_run(folder)
+    run_folder.seal_run(folder)
     with pytest.raises(RecordError, match=r"^[^\n]*an array's name is not printable \(a b/counts\)$"):
         read_run(folder)
 

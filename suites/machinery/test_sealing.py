@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
-from fixtures.record import run_folder as records
+from fixtures.record import file_names
 from fixtures.record.run_folder import RecordError, read_run, seal_run
 from fixtures.record.seal import MANIFEST, BrokenSeal, check_seal, seal
 from reports import commands
@@ -69,7 +69,7 @@ DAMAGES = (flipped, another_digit, cut, without_a_line)
 
 @SURE
 def test_four_hundred_damaged_files_are_four_hundred_refusals(folder, generator, capsys):
-    names = [name for name in records.SEALED if (folder / name).exists()]
+    names = [name for name in file_names.SEALED if (folder / name).exists()]
     tried = 0
     while tried < 400:
         name, damage = names[tried % len(names)], DAMAGES[tried // len(names) % len(DAMAGES)]
@@ -88,7 +88,7 @@ def test_four_hundred_damaged_files_are_four_hundred_refusals(folder, generator,
     assert read_run(folder).claims == MADE.claims
 
 
-@pytest.mark.parametrize("name", [name for name in records.SEALED if name != records.INTERFACE])
+@pytest.mark.parametrize("name", [name for name in file_names.SEALED if name != file_names.INTERFACE])
 def test_a_file_that_went_or_came_from_another_run_is_refused(folder, tmp_path, name):
     other = write(tmp_path / "other", OTHER)
     if (other / name).read_bytes() != (folder / name).read_bytes():
@@ -100,13 +100,13 @@ def test_a_file_that_went_or_came_from_another_run_is_refused(folder, tmp_path, 
 
 
 def test_a_file_that_the_run_did_not_write_is_refused(folder):
-    (folder / records.INTERFACE).write_text("{}", encoding="utf-8")
+    (folder / file_names.INTERFACE).write_text("{}", encoding="utf-8")
 
-    assert refusal(folder) == f"{folder / records.INTERFACE}: not written by this run ({MANIFEST} does not list it)"
+    assert refusal(folder) == f"{folder / file_names.INTERFACE}: not written by this run ({MANIFEST} does not list it)"
 
 
 def test_what_a_gate_adds_is_not_under_the_seal(folder):
-    for name in (*records.VERDICT_FILES, records.TIMINGS):
+    for name in (*file_names.VERDICT_FILES, file_names.TIMINGS):
         (folder / name).write_text("added", encoding="utf-8")
 
     assert read_run(folder).claims == MADE.claims
@@ -155,7 +155,7 @@ def test_the_manifest_is_written_last_and_lists_what_there_is(tmp_path):
 
 
 def test_resealing_takes_what_is_there(folder):
-    (folder / records.SKETCHES).unlink()
+    (folder / file_names.SKETCHES).unlink()
     seal_run(folder)
 
     assert not read_run(folder).sketches

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from fixtures.record.file_names import RUNS
 from suites.framework import settings
-from suites.framework.settings import RUNS, add_options, read_settings, unavailable
+from suites.framework.settings import ROOT, add_options, read_settings, unavailable
 from suites.machinery.chance import SAME_SEED
 from suites.machinery.running import given
 
@@ -18,7 +19,7 @@ def test_what_is_used_where_nothing_is_said():
 
     assert (found.tier, found.target, found.false_alarm_rate) == ("quick", "torch.nn.init", 1e-6)
     assert found.devices[0] == "cpu"
-    assert found.run_dir.parent == RUNS
+    assert found.run_dir.parent == (ROOT / RUNS)
     assert found.plan is None
 
 

@@ -17,8 +17,11 @@ import torch
 
 from fixtures.environments.holding import Environment
 from fixtures.gate.launching import run_suite
-from fixtures.record import run_folder as records
+from fixtures.record import file_names
 from fixtures.record.claim import Verdict
+from fixtures.record.exit_codes import NO_EVIDENCE, PASS, STOP
+from fixtures.record.file_names import RUNS
+from fixtures.record.plan import Plan
 from fixtures.record.run_folder import read_claims, read_record, read_run
 from fixtures.record.schema import SCHEMA
 from fixtures.record.subject import Subject
@@ -29,7 +32,7 @@ from reports.comparison import compare
 from reports.drift import drifts
 from suites.conftest import settings_key
 from suites.framework.recording import Recorder
-from suites.framework.settings import RUNS, read_settings
+from suites.framework.settings import read_settings
 from suites.machinery import preloaded
 from suites.machinery.chance import ALARM, CLAIM, fresh_seed
 from suites.machinery.running import given
@@ -39,7 +42,8 @@ pytestmark = [pytest.mark.subprocess, pytest.mark.draws(ALARM + 1000 * CLAIM, "c
 
 ROOT = Path(__file__).resolve().parents[2]
 
-PASS, STOP, NO_EVIDENCE, USAGE = 0, 1, 2, 4
+USAGE = 4
+"""pytest's own."""
 
 SELECTION = "test_weights_follow_the_promised_law and float32 and 784x256"
 """Two cases of all families that are read from a sketch, in a second."""
@@ -57,7 +61,7 @@ def suite(folder, *arguments, select=SELECTION, **variables):
 
 def answers(folder):
     """The claims of a run, without the time they took."""
-    claims = read_claims(folder / records.CLAIMS).values()
+    claims = read_claims(folder / file_names.CLAIMS).values()
     return [msgspec.structs.replace(claim, seconds=0.0) for claim in claims]
 
 
@@ -86,7 +90,7 @@ def test_a_healthy_run_passes_and_answers_exactly_what_it_planned(healthy):
 
     assert ended.returncode == PASS, ended.stdout
     assert [claim.id for claim in answers(folder)] == PLANNED
-    assert read_record(folder / records.PLAN, records.Plan).claims == tuple(PLANNED)
+    assert read_record(folder / file_names.PLAN, Plan).claims == tuple(PLANNED)
     assert verdicts(folder) == {Verdict.HOLDS}
 
 
@@ -94,7 +98,7 @@ def test_a_run_folder_is_whole_and_holds_nothing_else(healthy):
     folder, _ = healthy
     run = read_run(folder)
 
-    assert {path.name for path in folder.iterdir()} <= set(records.RUN_FILES)
+    assert {path.name for path in folder.iterdir()} <= set(file_names.RUN_FILES)
     assert run.ended
     assert run.unanswered() == []
     assert run.torch_version == torch.__version__
@@ -143,7 +147,7 @@ def pytest_addoption(parser):
 
 
 def test_a_plan_asks_the_same_in_a_used_folder_beside_a_plugin_that_owns_an_option_of_ours(healthy, tmp_path):
-    left_over = [records.FAILURE, records.PARTIAL_CLAIMS, records.DIGESTS]
+    left_over = [file_names.FAILURE, file_names.PARTIAL_CLAIMS, file_names.DIGESTS]
     for name in left_over:
         (tmp_path / name).write_text("left over")
     (tmp_path / "browsing.py").write_text(PLAYWRIGHT)
@@ -151,7 +155,7 @@ def test_a_plan_asks_the_same_in_a_used_folder_beside_a_plugin_that_owns_an_opti
 
     before = read_run(healthy[0])
     salt = before.environment.options["salt"]
-    asked = ["--plan", healthy[0] / records.PLAN, "--salt", salt]
+    asked = ["--plan", healthy[0] / file_names.PLAN, "--salt", salt]
 
     ended = suite(tmp_path, *asked, *owned, PYTHONPATH=str(tmp_path))
 
@@ -163,12 +167,12 @@ def test_a_plan_asks_the_same_in_a_used_folder_beside_a_plugin_that_owns_an_opti
 
 
 def test_a_plan_that_is_handed_in_from_the_run_folder_itself_is_not_forgotten(tmp_path):
-    for name in (records.PLAN, records.CLAIMS):
+    for name in (file_names.PLAN, file_names.CLAIMS):
         (tmp_path / name).write_text("left over")
 
-    Recorder(read_settings(given(run_dir=tmp_path, plan=tmp_path / records.PLAN))).forget()
+    Recorder(read_settings(given(run_dir=tmp_path, plan=tmp_path / file_names.PLAN))).forget()
 
-    assert [path.name for path in tmp_path.iterdir()] == [records.PLAN]
+    assert [path.name for path in tmp_path.iterdir()] == [file_names.PLAN]
 
 
 # Targets
@@ -261,7 +265,7 @@ def plan_file(folder, name, text):
 def refusals(tmp_path_factory, healthy):
     """Command lines by name -> exit code and what was said."""
     folder = tmp_path_factory.mktemp("refused")
-    whole = (healthy[0] / records.PLAN).read_text()
+    whole = (healthy[0] / file_names.PLAN).read_text()
     newer = plan_file(folder, "newer.json", whole.replace(f'"schema": {SCHEMA}', f'"schema": {SCHEMA + 1}'))
     lines = {
         "nothing selected": ["-k", "no such test"],
@@ -351,18 +355,18 @@ def test_an_option_that_pytest_does_not_know_is_pytests_own_usage_error(refusals
 def test_nothing_is_recorded_of_what_was_refused(refusals):
     folder, _ = refusals
 
-    assert not (folder / "run" / records.CLAIMS).exists()
-    assert not (folder / "run" / records.PLAN).exists()
+    assert not (folder / "run" / file_names.CLAIMS).exists()
+    assert not (folder / "run" / file_names.PLAN).exists()
 
 
 def test_listing_tests_asks_and_records_nothing(tmp_path):
-    before = set(RUNS.glob("*")) if RUNS.exists() else set()
+    before = set((ROOT / RUNS).glob("*")) if (ROOT / RUNS).exists() else set()
 
     ended = suite(tmp_path, "--collect-only")
 
     assert ended.returncode == PASS
     assert list(tmp_path.iterdir()) == []
-    assert before == (set(RUNS.glob("*")) if RUNS.exists() else set())
+    assert before == (set((ROOT / RUNS).glob("*")) if (ROOT / RUNS).exists() else set())
 
 
 # Known violations

@@ -12,6 +12,7 @@ from scipy import stats
 from torch import nn
 
 from fixtures.record.claim import Verdict
+from fixtures.record.exit_codes import STOP
 from fixtures.record.subject import Subject
 from fixtures.statistics.judgement import CONFIRMATION_FACTOR, judge
 from fixtures.statistics.pvalues import binomial_p
@@ -28,7 +29,7 @@ from fixtures.training.table_questions import (
     table_questions,
 )
 from suites.machinery.chance import ALARM, SURE, no_oftener, within_chance
-from suites.machinery.running import STOP, violated_in
+from suites.machinery.running import violated_in
 from suites.training.test_table import EXTENTS
 
 pytestmark = SURE

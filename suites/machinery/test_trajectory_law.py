@@ -28,6 +28,7 @@ from fixtures.propagation.trajectories import (
 )
 from fixtures.propagation.trajectory_law import Step, SumOfLogs
 from fixtures.record.claim import Verdict
+from fixtures.record.exit_codes import PASS
 from fixtures.record.run_folder import read_run
 from fixtures.statistics.judgement import MISS_DEVIATE, SCREEN
 from fixtures.statistics.laws import Normal
@@ -45,7 +46,7 @@ from suites.machinery.chance import (
     no_oftener,
     within_chance,
 )
-from suites.machinery.running import PASS, run_in_process
+from suites.machinery.running import run_in_process
 from suites.propagation import test_trajectories
 
 pytestmark = SURE

@@ -12,7 +12,7 @@ from fixtures.propagation.controls import (
 )
 from fixtures.propagation.plain import Plain, path_of
 from fixtures.propagation.trajectories import drawing, networks_to_resolve, squares_of_many
-from fixtures.record.run_folder import Case
+from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
 from suites.framework.asking import ExactQuestion, asks
 from suites.framework.promising import ALL_LAYERS, judge_as_promised, promised

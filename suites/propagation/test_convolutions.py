@@ -15,7 +15,7 @@ from fixtures.propagation.convolution_products import (
 from fixtures.propagation.convolutions import CYCLES, Convolutions, gather, networks_to_resolve, one_network, path_of
 from fixtures.propagation.links.comparing import Compared
 from fixtures.propagation.plain_questions import layer_questions
-from fixtures.record.run_folder import Case
+from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
 from suites.framework.asking import ExactQuestion, asks
 from suites.framework.promising import LAYER_BY_LAYER, judge_as_promised, promised

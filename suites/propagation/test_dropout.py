@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fixtures.propagation.links.dropout import calls_to_resolve, dropout_questions, gather
-from fixtures.record.run_folder import Case
+from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
 from suites.framework.asking import asks
 from suites.framework.promising import judge_as_promised

@@ -18,7 +18,7 @@ from fixtures.propagation.nonlinearities import (
     single_questions,
 )
 from fixtures.record.claim import Effect, Unit
-from fixtures.record.run_folder import Case
+from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
 from fixtures.statistics.laws import gain
 from suites.framework.asking import ExactQuestion, asks

@@ -6,7 +6,7 @@ from fixtures.propagation.activations import ACTIVATIONS, LEAKY_SLOPE
 from fixtures.propagation.evidence import gather
 from fixtures.propagation.plain import networks_to_resolve, path_of
 from fixtures.propagation.plain_questions import plain_questions
-from fixtures.record.run_folder import Case
+from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
 from suites.framework.asking import asks
 from suites.framework.promising import LAYER_BY_LAYER, judge_as_promised, promised

@@ -29,7 +29,7 @@ from fixtures.propagation.ranges import (
     vanishings,
 )
 from fixtures.record.claim import Effect, Unit
-from fixtures.record.run_folder import Case
+from fixtures.record.plan import Case
 from fixtures.record.subject import HALF_TYPES, Subject
 from fixtures.statistics.judgement import CERTAIN
 from suites.framework.asking import ExactQuestion, asks

@@ -13,7 +13,7 @@ from fixtures.propagation.residual_evidence import (
     networks_to_resolve,
     residual_layer_questions,
 )
-from fixtures.record.run_folder import Case
+from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
 from suites.framework.asking import ExactQuestion, asks
 from suites.framework.promising import LAYER_BY_LAYER, judge_as_promised, promised

@@ -6,7 +6,7 @@ from fixtures.propagation.activations import LEAKY_SLOPE
 from fixtures.propagation.plain import path_of
 from fixtures.propagation.trajectories import bands, gather, networks_to_resolve
 from fixtures.propagation.trajectory_questions import TRAJECTORY, trajectory_questions
-from fixtures.record.run_folder import Case
+from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
 from suites.framework.asking import asks
 from suites.framework.promising import ALL_LAYERS, judge_as_promised, promised

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fixtures.propagation.links.comparing import Compared
 from fixtures.propagation.precision import autocast
-from fixtures.record.run_folder import Case
+from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
 from fixtures.training.steps import AUTOCAST, DEFAULT, IMPLEMENTATIONS, step_findings
 from suites.framework.asking import ExactQuestion, asks

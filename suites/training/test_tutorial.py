@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fixtures.record.run_folder import Case
+from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
 from fixtures.training.tutorial import gather_tutorial, tutorial_questions
 from suites.framework.asking import asks

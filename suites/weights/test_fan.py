@@ -13,7 +13,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from fixtures.record.claim import Effect, Unit
-from fixtures.record.run_folder import Case
+from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
 from fixtures.statistics.judgement import draws_to_resolve
 from fixtures.statistics.laws import fan

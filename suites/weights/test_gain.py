@@ -8,7 +8,7 @@ from operator import eq
 import msgspec
 from hypothesis import strategies as st
 
-from fixtures.record.run_folder import Case
+from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
 from fixtures.statistics.judgement import draws_to_resolve
 from fixtures.statistics.laws import fan, gain

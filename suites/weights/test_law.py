@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fixtures.record.run_folder import Case
+from fixtures.record.plan import Case
 from fixtures.record.subject import DTYPES, seed_for
 from fixtures.statistics.judgement import draws_to_resolve
 from fixtures.weights.drawing import count, draw

@@ -8,7 +8,7 @@ import msgspec
 import torch
 from hypothesis import strategies as st
 
-from fixtures.record.run_folder import Case
+from fixtures.record.plan import Case
 from fixtures.record.subject import DTYPES, Subject
 from fixtures.weights.drawing import draw, initialize
 from fixtures.weights.layouts import DIMENSIONS, cut

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 
-from fixtures.record.run_folder import Case
+from fixtures.record.plan import Case
 from fixtures.record.subject import DTYPES, Subject
 from fixtures.statistics.laws import grid_law
 from fixtures.weights.drawing import sketch_of_many

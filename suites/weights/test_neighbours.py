@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from fixtures.record.run_folder import Case
+from fixtures.record.plan import Case
 from fixtures.record.subject import DTYPES, HALF_TYPES, Subject
 from fixtures.statistics.laws import promised_law
 from fixtures.weights.drawing import draw, empty, initialize
