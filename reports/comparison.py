@@ -24,19 +24,64 @@ class Incomparable(Exception):
 
 
 class Change(StrEnum):
-    """What became of one claim from the baseline to the candidate."""
+    """Classification of one claim from the baseline to the candidate; what a reader wants to see first comes first.
 
-    HELD = "holds on both sides"
-    NEW = "new violation"
-    WORSE = "violated on both sides, clearly worse in the candidate"
-    UNREGISTERED = "violated on both sides, not registered as known"
-    REGISTERED = "violated on both sides, registered as known"
-    UNRESOLVED = "registered as known, too small for this claim to show on both sides"
-    MENDED = "mended"
-    LOST = "the baseline could tell, the candidate could not"
+    Attributes:
+        heading: of its section in a terminal; empty where there is none.
+        policy_key: what the policy calls it; empty where it is no reason for anything.
+        tone: of its mark on the page, "bad", "warn" or "fine"; empty where it is worth none.
+    """
+
+    heading: str
+    policy_key: str
+    tone: str
+
+    def __new__(cls, words: str, heading: str = "", policy_key: str = "", tone: str = "") -> Change:
+        """One member: its words, which are its value, and its attributes."""
+        member = str.__new__(cls, words)
+        member._value_ = words
+        member.heading, member.policy_key, member.tone = heading, policy_key, tone
+        return member
+
+    NEW = "new violation", "New violations", "conformance.new", "bad"
+    WORSE = (
+        "violated on both sides, clearly worse in the candidate",
+        "Violated on both sides, clearly worse in the candidate",
+        "conformance.worse",
+        "bad",
+    )
+    UNANSWERED = "planned, but without a finding"
+    LOST = (
+        "the baseline could tell, the candidate could not",
+        "The baseline could tell, the candidate could not",
+        "conformance.lost",
+    )
+    UNREGISTERED = (
+        "violated on both sides, not registered as known",
+        "Violated on both sides, and not registered as known",
+        "conformance.unregistered",
+        "warn",
+    )
+    REGISTERED = (
+        "violated on both sides, registered as known",
+        "Violated on both sides, registered as known",
+        "conformance.registered",
+        "warn",
+    )
+    UNRESOLVED = (
+        "registered as known, too small for this claim to show on both sides",
+        "Registered as known, and too small for these claims to show on both sides",
+        "conformance.unresolved",
+    )
+    MENDED = "mended", "Mended: violated in the baseline, holds in the candidate", "", "fine"
     GAINED = "the candidate could tell, the baseline could not"
     UNTOLD = "no evidence on either side"
-    UNANSWERED = "planned, but without a finding"
+    HELD = "holds on both sides"
+
+    @property
+    def rank(self) -> int:
+        """Place in the order of the enumeration."""
+        return list(type(self)).index(self)
 
 
 class ClaimChange(msgspec.Struct, frozen=True, kw_only=True):

@@ -45,15 +45,6 @@ NEXT_STEPS = {
     Outcome.STOP: "judge each stop, then report it, waive it or stay.",
 }
 
-GATE_TITLES = {
-    Change.NEW: "New violations",
-    Change.WORSE: "Violated on both sides, clearly worse in the candidate",
-    Change.UNREGISTERED: "Violated on both sides, and not registered as known",
-    Change.REGISTERED: "Violated on both sides, registered as known",
-    Change.UNRESOLVED: "Registered as known, and too small for these claims to show on both sides",
-    Change.LOST: "The baseline could tell, the candidate could not",
-    Change.MENDED: "Mended: violated in the baseline, holds in the candidate",
-}
 RUN_TITLES = {Change.UNREGISTERED: "Violated", Change.REGISTERED: "Violated, registered as known for this release"}
 
 TOP_REASONS = 3
@@ -80,7 +71,7 @@ def verdict_page(verdict: GateVerdict, references: Mapping[str, str]) -> Rendera
         *_next_step(verdict),
         *_other_reasons(verdict.reasons),
         *(_claim_table(verdict.counts) if verdict.baseline.claims and verdict.candidate.claims else ()),
-        *_listed(verdict.changes, GATE_TITLES, references),
+        *_listed(verdict.changes, {kind: kind.heading for kind in Change if kind.heading}, references),
         *_undecided(verdict.changes),
         *_speed(verdict.speed, verdict.policy.speed),
         *section(

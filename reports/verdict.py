@@ -273,17 +273,6 @@ def _refuse_times_of_others(pairing: Pairing, baseline: Run, candidate: Run) -> 
             raise Incomparable(f"the times are those of torch {timed}, and the {name}'s run is of {run.torch_version}")
 
 
-CONFORMANCE = {
-    Change.NEW: "conformance.new",
-    Change.WORSE: "conformance.worse",
-    Change.UNREGISTERED: "conformance.unregistered",
-    Change.LOST: "conformance.lost",
-    Change.REGISTERED: "conformance.registered",
-    Change.UNRESOLVED: "conformance.unresolved",
-}
-"""What the policy calls what became of a claim, the most important first; the rest is no reason for anything."""
-
-
 @dataclass(frozen=True)
 class _Excusable:
     """A finding that a waiver may cover; see fixtures/rules/waivers.py."""
@@ -298,7 +287,7 @@ def _excusable(
     changes: Iterable[ClaimChange], drifted: Iterable[Drift], timed: Iterable[SpeedFinding]
 ) -> Iterator[_Excusable]:
     for change in changes:
-        if change.claim and (kind := CONFORMANCE.get(change.change)):
+        if change.claim and (kind := change.change.policy_key):
             yield _Excusable(kind, change.id, change.claim.family, change.claim.subject.fields)
     for drift in drifted:
         if (kind := policy_kind(drift)) in POLICY_KINDS:
@@ -324,7 +313,9 @@ class _Judge:
 
     def conformance(self, changes: list[ClaimChange]) -> Iterator[Reason]:
         """Reasons from claims that are violated in the candidate, or no longer judged there."""
-        for change, kind in CONFORMANCE.items():
+        for change in Change:
+            if not (kind := change.policy_key):
+                continue
             alike = [one for one in changes if one.change is change]
             for waivers, members in self._apart(kind, alike, lambda one: one.id):
                 for text, about in _told(members, change):

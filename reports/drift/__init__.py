@@ -1,7 +1,7 @@
 """Drift: what differs between two runs though both may be right. Files are read, torch is not imported.
 
 A drift says what changed and how much, and has no opinion on what that means for the upgrade: that is the policy's
-(reports/policy.py), by its kind. Laws of module defaults are no kind of their own: one law is claimed for every
+(fixtures/rules/policy.py), by its kind. Laws of module defaults are no kind of their own: one law is claimed for every
 parameter (suites/weights/test_module_defaults.py), so that another one violates a claim; what remains are streams.
 """
 

@@ -22,21 +22,6 @@ from reports.selecting import selection
 MOST_BYTES = 3 << 20
 """Of claims in a page that is to stay below 5 MB, drawings and all. The whole quick tier takes half of it."""
 
-ORDER = (
-    Change.NEW,
-    Change.WORSE,
-    Change.UNANSWERED,
-    Change.LOST,
-    Change.UNREGISTERED,
-    Change.REGISTERED,
-    Change.UNRESOLVED,
-    Change.MENDED,
-    Change.GAINED,
-    Change.UNTOLD,
-    Change.HELD,
-)
-"""What a reader wants to see first."""
-
 
 @dataclass(frozen=True)
 class ClaimList:
@@ -85,7 +70,7 @@ def claim_list(
 
 def _importance(change: ClaimChange) -> tuple[int, float, float]:
     plain = plainness(change.violation) if change.violation else (1.0, 0.0)
-    return (ORDER.index(change.change), *plain)
+    return (change.change.rank, *plain)
 
 
 class _Texts:
@@ -114,10 +99,10 @@ def _document(changes: Sequence[ClaimChange], references: Mapping[str, str]) -> 
         family, statement = (claim.family, claim.statement) if claim else (change.id.partition("/")[0], "")
         before, after = _side(change.baseline, texts), _side(change.candidate, texts)
         sides = [before, 1 if before == after and before is not None else after]
-        rows.append([ORDER.index(change.change), texts(family), numbers[key], texts(statement), *sides])
+        rows.append([change.change.rank, texts(family), numbers[key], texts(statement), *sides])
     known = {printable(name): printable(reference) for name, reference in references.items()}
     document = {
-        "changes": [str(change) for change in ORDER],
+        "changes": [str(change) for change in Change],
         "texts": list(texts.index),
         "subjects": list(subjects.values()),
         "references": known,

@@ -19,7 +19,6 @@ from fixtures.words.wording import first_few, plural
 from reports.comparison import Change, ClaimChange
 from reports.drift.numbers import Outcome as Trained
 from reports.page import plots
-from reports.page.claims import ORDER
 from reports.page.curves import Curves, training_curves, training_runs
 from reports.page.depths import DIRECTIONS, bands_of, trajectories
 from reports.page.forests import Forest, scale_forest, speed_forest
@@ -48,15 +47,6 @@ TRAINING_TONES = {
     Trained.IDENTICAL: "fine",
 }
 """Of what became of training runs."""
-
-TONES = {
-    Change.NEW: "bad",
-    Change.WORSE: "bad",
-    Change.UNREGISTERED: "warn",
-    Change.REGISTERED: "warn",
-    Change.MENDED: "fine",
-}
-"""Of what became of claims, for those that are worth a mark."""
 
 
 @dataclass(frozen=True)
@@ -146,13 +136,13 @@ def weights_section(
     """Subjects that are violated or drifted first, and of equals those first whose weights leave the law the most."""
     by_subject: dict[str, list[ClaimChange]] = {}
     for change in changes:
-        if change.claim and change.change in TONES:
+        if change.claim and change.change.tone:
             by_subject.setdefault(change.claim.subject.key, []).append(change)
 
     def conspicuous(found: Marginal) -> tuple[int, bool, float]:
         key = found.subject.key
-        kinds = [ORDER.index(change.change) for change in by_subject.get(key, ())]
-        return min(kinds, default=len(ORDER)), key not in drifted, -found.strays()
+        kinds = [change.change.rank for change in by_subject.get(key, ())]
+        return min(kinds, default=len(Change)), key not in drifted, -found.strays()
 
     subjects = sketched(runs.values())
     drawable = [found for found in (marginal(subject, runs) for subject in subjects[:MOST_READ]) if found]
@@ -169,8 +159,8 @@ def weights_section(
 
 def _marks(changes: Sequence[ClaimChange], drifted: bool) -> tuple[Mark, ...]:
     """What became of a subject's claims, by kind, and whether its law drifted."""
-    counts = {kind: sum(change.change is kind for change in changes) for kind in TONES}
-    marks = [Mark(f"{plural(count, 'claim')}: {kind}", TONES[kind]) for kind, count in counts.items() if count]
+    counts = {kind: sum(change.change is kind for change in changes) for kind in Change if kind.tone}
+    marks = [Mark(f"{plural(count, 'claim')}: {kind}", kind.tone) for kind, count in counts.items() if count]
     return (*marks, *([Mark("drifted", "warn")] if drifted else []))
 
 

@@ -1,4 +1,4 @@
-"""`python -m suites.audit`: see audit_command.py.
+"""`python -m suites.audit`: see command.py.
 
 Python ends with 1 on an error of its own, which here would mean that a law is violated.
 """

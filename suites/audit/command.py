@@ -4,7 +4,7 @@
         --law 'Conv2d=he_normal:fan_out' --law 'fc=default'
 
 The builder is called many times, with fresh seeds; what passes each layer, forward and backward, is compared with the
-exact law of the weights that it is meant to have (fixtures/propagation/auditing.py).
+exact law of the weights that it is meant to have (fixtures/audit/auditing.py).
 """
 
 from __future__ import annotations
