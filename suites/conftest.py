@@ -25,11 +25,12 @@ from fixtures.record.schema import SCHEMA
 from fixtures.record.subject import seed_for
 from fixtures.rules.known_violations import KNOWN_VIOLATIONS, KnownError, read_known
 from fixtures.statistics import judgement
+from fixtures.target.device import unavailable
 from fixtures.target.target import Target, TargetError, load_target
 from fixtures.weights.drawing import count
 from fixtures.weights.sketch import SALTED, Sketch
 from suites.framework import asking, recording
-from suites.framework.settings import Settings, add_options, read_settings, unavailable
+from suites.framework.settings import Settings, add_options, read_settings
 
 settings_key = pytest.StashKey[Settings]()
 plan_key = pytest.StashKey[Plan]()

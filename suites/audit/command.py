@@ -24,10 +24,10 @@ from fixtures.audit.intended_laws import USAGE, LawError, read_statement
 from fixtures.audit.layers import ModelError
 from fixtures.audit.question import AuditError, Question
 from fixtures.record.run_folder import write_record
+from fixtures.target.device import unavailable
 from fixtures.target.importing import NotImportable, attribute_of, import_dotted, import_file
 from fixtures.words.console import CommandError, carry_out, show
 from suites.audit.page import audit_page
-from suites.framework.settings import unavailable
 
 PROGRAM = "python -m suites.audit"
 

@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from fixtures.record.file_names import RUNS
+from fixtures.target.device import ACCELERATORS, unavailable
 
 ROOT = Path(__file__).resolve().parents[2]
 
 TIERS = ("quick", "full", "soak")
-ACCELERATORS = ("cuda", "mps", "xpu")
 
 DEFAULT_FALSE_ALARM_RATE = 1e-6
 """One false alarm in a million runs: with a few runs a day, none in the life of a project."""
@@ -79,19 +79,6 @@ def add_options(parser: pytest.Parser) -> None:
     for name, keywords in OPTIONS.items():
         if name not in owned:
             group.addoption(name, default=None, **keywords)
-
-
-def unavailable(device: str) -> str | None:
-    """Why a device cannot be asked; None if it can."""
-    if device == "cpu":
-        return None
-    if device not in ACCELERATORS:
-        return f"unknown device {device!r}; cpu, {', '.join(ACCELERATORS)} are accepted"
-    # torch.backends.mps knows about MPS in every release, torch.mps only in later ones; CUDA and XPU are the reverse.
-    backends = (getattr(torch.backends, device, None), getattr(torch, device, None))
-    if not any(backend.is_available() for backend in backends if hasattr(backend, "is_available")):
-        return f"torch {torch.__version__} finds no {device} device here"
-    return None
 
 
 def read_settings(config: pytest.Config) -> Settings:

@@ -12,8 +12,17 @@ import pytest
 import torch
 
 from fixtures.target import device as devices
-from fixtures.target.device import CACHE_BYTES, Accelerator, Cpu, calls_that_take, device_named, timed, waiting_clock
-from suites.framework.settings import ACCELERATORS, unavailable
+from fixtures.target.device import (
+    ACCELERATORS,
+    CACHE_BYTES,
+    Accelerator,
+    Cpu,
+    calls_that_take,
+    device_named,
+    timed,
+    unavailable,
+    waiting_clock,
+)
 from suites.machinery import preloaded
 from suites.machinery.recorded_device import BROKEN, RECORD, RecordedDevice, keeps_the_rule
 

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from fixtures.record.file_names import RUNS
+from fixtures.target.device import unavailable
 from suites.framework import settings
-from suites.framework.settings import ROOT, add_options, read_settings, unavailable
+from suites.framework.settings import ROOT, add_options, read_settings
 from suites.machinery.chance import SAME_SEED
 from suites.machinery.running import given
 

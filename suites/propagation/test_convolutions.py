@@ -17,6 +17,7 @@ from fixtures.propagation.links.comparing import Compared
 from fixtures.propagation.plain_questions import layer_questions
 from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
+from fixtures.target.arithmetic import arithmetic_of
 from suites.framework.asking import ExactQuestion, asks
 from suites.framework.promising import LAYER_BY_LAYER, judge_as_promised, promised
 from suites.framework.refuting import counterexample, exact_case
@@ -126,7 +127,7 @@ LINK_GRADIENTS = 8
 
 def link_cases(tier, run_seed, devices):
     for device in devices:
-        if device != "cpu":  # others may multiply other numbers than the given ones: TF32, Winograd
+        if not arithmetic_of(device).multiplies_what_it_is_given:
             continue
         for rank, size in SIZES.items():
             layouts = ("contiguous", *{2: ["channels_last"], 3: ["channels_last_3d"]}.get(rank, []))

@@ -14,6 +14,7 @@ from fixtures.propagation.links.matmul import INPUT_GRADIENTS, OUTPUTS, WEIGHT_G
 from fixtures.propagation.links.network import network_findings
 from fixtures.propagation.plain import path_of
 from fixtures.record.subject import DTYPES, HALF_TYPES, Subject
+from fixtures.target.arithmetic import arithmetic_of
 from fixtures.target.threads import threads_of
 from suites.framework.asking import asks
 from suites.framework.linking import Link, cases_of, settle_all, told
@@ -119,8 +120,9 @@ NETWORK_LINKS = (
 
 
 def dtypes_on(device):
-    """Half types are summed as an accelerator's settings say, and not every accelerator has float64."""
-    return DTYPES if device == "cpu" else ("float32",)
+    """float32, and on a device that has float64 and sums half types in float32 these, too."""
+    arithmetic = arithmetic_of(device)
+    return DTYPES if arithmetic.has_float64 and arithmetic.sums_half_types_in_float32 else ("float32",)
 
 
 def elementwise_cases(tier, run_seed, devices):

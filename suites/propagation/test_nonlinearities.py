@@ -21,6 +21,7 @@ from fixtures.record.claim import Effect, Unit
 from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
 from fixtures.statistics.laws import gain
+from fixtures.target.arithmetic import arithmetic_of
 from suites.framework.asking import ExactQuestion, asks
 from suites.framework.promising import judge_as_promised, promised
 from suites.framework.refuting import exact_case, settle
@@ -56,7 +57,7 @@ def subject_of(kind, activation, nonlinearity="relu", shape=(), dtype="float32",
 def map_cases(tier, run_seed, devices):
     for device in devices:
         for activation in ACTIVATIONS:
-            for dtype in ("float64", "float32") if device == "cpu" else ("float32",):
+            for dtype in ("float64", "float32") if arithmetic_of(device).has_float64 else ("float32",):
                 yield exact_case(MAP, subject_of("map", activation, dtype=dtype, device=device))
 
 

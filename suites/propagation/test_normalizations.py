@@ -5,6 +5,7 @@ from __future__ import annotations
 from fixtures.propagation.links.matmul import INPUT_GRADIENTS, OUTPUTS, WEIGHT_GRADIENTS
 from fixtures.propagation.links.normalization import RUNNING, answered, exists, normalization_findings
 from fixtures.record.subject import Subject
+from fixtures.target.arithmetic import arithmetic_of
 from suites.framework.asking import asks
 from suites.framework.linking import Link, cases_of, settle_all
 
@@ -54,7 +55,7 @@ def cases(tier, run_seed, devices):
         Subject("normalization", shape, dtype, layout=layout, device=device, path=path, **options)
         for device in devices
         for path, shape, layout in NORMALIZED
-        for dtype in (DTYPES if device == "cpu" else ("float32",))
+        for dtype in (DTYPES if arithmetic_of(device).has_float64 else ("float32",))
     )
     yield from cases_of(NORMALIZATIONS, tier, filter(exists, subjects))
 

@@ -15,6 +15,7 @@ from fixtures.propagation.residual_evidence import (
 )
 from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
+from fixtures.target.arithmetic import arithmetic_of
 from suites.framework.asking import ExactQuestion, asks
 from suites.framework.promising import LAYER_BY_LAYER, judge_as_promised, promised
 from suites.framework.refuting import counterexample, exact_case, judge_what_is_drawn
@@ -80,7 +81,7 @@ def test_second_moments_grow_block_by_block_as_they_should(case, findings, targe
 
 def link_cases(tier, run_seed, devices):
     for device in devices:
-        if device == "cpu":  # elsewhere the same convolution need not give the same gradient twice
+        if arithmetic_of(device).repeats_convolutions:
             yield from (exact_case(LINKS, subject) for subject in residual_subjects(device, NARROW, samples=2))
 
 

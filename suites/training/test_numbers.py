@@ -6,6 +6,7 @@ What is claimed here is only that they mean something: that they are the same wh
 from __future__ import annotations
 
 from fixtures.record.claim import Effect, Unit
+from fixtures.target.arithmetic import arithmetic_of
 from fixtures.training.numbers import ROUNDINGS, numbers_of
 from fixtures.training.recorded import PREFIX
 from suites.framework.asking import ExactQuestion, asks
@@ -33,7 +34,7 @@ TRAINED["soak"] = TRAINED["full"]
 def cases(tier, run_seed, devices):
     for device in devices:
         for optimizer, network in TRAINED[tier]:
-            if device == "cpu" or network != CONVOLUTIONAL:  # other devices' convolutions may add in any order
+            if arithmetic_of(device).repeats_convolutions or network != CONVOLUTIONAL:
                 yield exact_case(REPEATABLE, step_subject(optimizer, network, device=device))
 
 

@@ -6,6 +6,7 @@ from fixtures.propagation.links.comparing import Compared
 from fixtures.propagation.precision import autocast
 from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
+from fixtures.target.arithmetic import arithmetic_of
 from fixtures.training.steps import AUTOCAST, DEFAULT, IMPLEMENTATIONS, step_findings
 from suites.framework.asking import ExactQuestion, asks
 from suites.framework.refuting import counterexample
@@ -34,12 +35,12 @@ LACKING = "this release of torch lacks the implementation"
 def subjects(devices):
     """Every optimizer on every network in float32, the others of autocast and bfloat16 in turn."""
     for device in devices:
-        # Accelerators round a convolution's float32 inputs to TF32 unless told otherwise.
-        networks = (TUTORIAL, DEEP, CONVOLUTIONAL) if device == "cpu" else (TUTORIAL, DEEP)
+        arithmetic = arithmetic_of(device)
+        networks = (TUTORIAL, DEEP, *([CONVOLUTIONAL] if arithmetic.multiplies_what_it_is_given else []))
         for optimizer in OPTIMIZERS:
             for network in networks:
                 yield step_subject(optimizer, network, "float32", device)
-        if device == "cpu":  # half types are summed as an accelerator's settings say
+        if arithmetic.sums_half_types_in_float32:
             for network in networks:
                 for optimizer in (OPTIMIZERS[1], OPTIMIZERS[3]):
                     yield step_subject(optimizer, network, "bfloat16", device)
