@@ -2,9 +2,8 @@
 
 `blocks-2.13.0-beside-itself.json`: restarts of three workers while other work filled the machine, each with the seconds
 of every slice by the running clock and by the wall clock; in every second restart glibc's allocator kept what was
-freed, as it does in the clock's workers.
-`sessions.jsonl`: the calibration in README, as `nox -s calibrate` appended it to its file; without the guards, memory
-and notes, and rounded to five decimals.
+freed, as it does in the clock's workers. `sessions.jsonl`: the calibration in fixtures/clock/README.md, as `nox -s
+calibrate` appended it to its file; without the guards, memory and notes, and rounded to five decimals.
 """
 
 import itertools
