@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_cmdline_main(config: pytest.Config) -> Iterator[None]:
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, int | None, int | None]:
     """Exit codes: 0 pass, 1 stop, 2 no evidence or an error of any kind, pytest's own usage errors among them."""
     try:
         code = yield
@@ -224,7 +224,8 @@ def keep_arrays(request: pytest.FixtureRequest) -> Callable[[str, dict[str, Any]
 @pytest.fixture
 def keep_digest(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
     """Keeps a fixed-seed digest, or another fact that two runs should share, in the run: name, digest."""
-    return request.node.stash.setdefault(digests_key, {}).__setitem__
+    digests: dict[str, str] = request.node.stash.setdefault(digests_key, {})
+    return digests.__setitem__
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -257,7 +258,7 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[Any]:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
     """Send a test's findings with its report, which reaches the recorder wherever the test ran."""
     report = yield
     # A device that is missing ends a test in its setup; what was found until then counts as well.

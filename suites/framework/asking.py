@@ -14,6 +14,7 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol, TypeVar
 
 import pytest
@@ -109,7 +110,7 @@ class Findings:
             return fresh[0]
 
         for question, read in questions:
-            self._add(question, judge(read(screened), lambda read=read: read(confirmation())))
+            self._add(question, judge(read(screened), partial(_of, read, confirmation)))
         return screened
 
     def exact(
@@ -186,9 +187,14 @@ def _finite(size: Effect | None) -> Effect | None:
     return size if error is None or math.isfinite(error) else Effect(size.value, size.unit)
 
 
+def _of(read: Callable[[Evidence], Reading], gather: Callable[[], Evidence]) -> Reading:
+    """The reading of evidence that is gathered only now."""
+    return read(gather())
+
+
 def replace(claim: Claim, **changes: object) -> Claim:
     """A copy of a claim with some fields changed."""
-    return Claim(**{name: getattr(claim, name) for name in claim.__struct_fields__} | changes)  # type: ignore[arg-type]
+    return Claim(**{name: getattr(claim, name) for name in claim.__struct_fields__} | changes)
 
 
 def explain(claim: Claim) -> str:

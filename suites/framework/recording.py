@@ -178,7 +178,8 @@ def keep_arrays(folder: Path, name: str, arrays: dict[str, np.ndarray]) -> None:
     part = folder / PARTS / (re.sub(r"[^\w.-]", "_", name) + ".npz")
     temporary = part.with_suffix(".partial")
     with temporary.open("wb") as file:
-        np.savez_compressed(file, **{f"{name}/{key}": array for key, array in arrays.items()})
+        named: dict[str, Any] = {f"{name}/{key}": array for key, array in arrays.items()}
+        np.savez_compressed(file, **named)
     temporary.replace(part)
 
 
@@ -198,7 +199,7 @@ def torch_facts() -> dict[str, Any]:
         "config": torch.__config__.show(),
         "parallel": torch.__config__.parallel_info(),
         "threads": torch.get_num_threads(),
-        "mkldnn": torch.backends.mkldnn.is_available(),
+        "mkldnn": torch.backends.mkldnn.is_available(),  # type: ignore[no-untyped-call]  # torch annotates it not
         "float32_matmul_precision": torch.get_float32_matmul_precision(),
         "tf32_matmul": torch.backends.cuda.matmul.allow_tf32,
         "tf32_cudnn": torch.backends.cudnn.allow_tf32,
