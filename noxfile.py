@@ -154,7 +154,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def types(session: nox.Session) -> None:
-    """Check types with mypy, strictly on fixtures and reports."""
+    """Check types with mypy, strictly on all that decides an exit code."""
     with _held(session, "types", pinned(PROJECT.baseline)) as environment:  # torch's own types are part of the check
         _run(session, environment, "mypy")
 

@@ -222,6 +222,22 @@ def test_an_exact_claim_is_known_by_its_counterexample(words, known):
     assert gelu.explains(contract(Verdict.VIOLATED, words)) is known
 
 
+@pytest.mark.parametrize(
+    "first", ["0 (256x784) after step 1[0, 3]", "0 (8x1x3x3) after step 1[2, 0, 2, 0]", "4 (10x256) after step 1[0, 1]"]
+)
+@pytest.mark.parametrize(("step", "known"), [(1, True), (2, False)])
+def test_which_element_differs_first_is_chance_and_after_which_step_is_not(first, step, known):
+    (fused,) = [entry for entry in read_known(KNOWN_VIOLATIONS) if entry.id == "half-fused-sgd"]
+    first = first.replace("step 1[", f"step {step}[")
+    words = (
+        f"6310 of 15272 elements differ, the first at parameter {first}; the worst, parameter 4 after step 1[2, 246]"
+    )
+    effect = Effect(7719.6, Unit.ALLOWED_ERROR)
+    found = violated("training.step.fused", p=None, effect=effect, detectable=None, counterexample=words)
+
+    assert fused.explains(found) is known
+
+
 def test_every_known_violation_says_what_identifies_each_of_its_claims():
     for entry in read_known(KNOWN_VIOLATIONS):
         for pattern in entry.claims:
