@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import torch
 
+from fixtures.record.choices import DEVICES, TIERS
 from fixtures.record.file_names import RUNS
-from fixtures.target.device import ACCELERATORS, unavailable
+from fixtures.target.device import unavailable
 
 ROOT = Path(__file__).resolve().parents[2]
 
-TIERS = ("quick", "full", "soak")
 
 DEFAULT_FALSE_ALARM_RATE = 1e-6
 """One false alarm in a million runs: with a few runs a day, none in the life of a project."""
@@ -136,12 +136,12 @@ def _number(name: str, text: Any, kind: type[int] | type[float], default: float)
 def _devices(asked: str | None) -> tuple[tuple[str, ...], dict[str, str]]:
     """Devices to ask, and why others are left out."""
     if asked is None:
-        reasons = {device: reason for device in ACCELERATORS if (reason := unavailable(device))}
-        return ("cpu", *(device for device in ACCELERATORS if device not in reasons)), reasons
+        reasons = {device: reason for device in DEVICES if (reason := unavailable(device))}
+        return tuple(device for device in DEVICES if device not in reasons), reasons
     devices = tuple(dict.fromkeys(name.strip() for name in asked.split(",") if name.strip()))
     for device in devices:
         if reason := unavailable(device):
             raise pytest.UsageError(f"--device {device}: {reason}")
     if not devices:
-        raise pytest.UsageError(f"--device: cpu, {', '.join(ACCELERATORS)} are accepted, separated by commas")
+        raise pytest.UsageError(f"--device: {', '.join(DEVICES)} are accepted, separated by commas")
     return devices, {}

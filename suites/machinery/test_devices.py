@@ -11,9 +11,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from fixtures.record.choices import ACCELERATORS
 from fixtures.target import device as devices
 from fixtures.target.device import (
-    ACCELERATORS,
     CACHE_BYTES,
     Accelerator,
     Cpu,

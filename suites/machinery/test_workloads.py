@@ -419,8 +419,12 @@ def test_the_list_needs_nothing_but_the_standard_library_and_torch():
     imported = json.loads(ended.stdout)
     assert [name for name in imported if name.startswith("fixtures")] == [
         "fixtures",
-        "fixtures.target.device",
+        "fixtures.clock",
         "fixtures.clock.workloads",
+        "fixtures.record",
+        "fixtures.record.choices",
+        "fixtures.target",
+        "fixtures.target.device",
     ]
     foreign = {name.partition(".")[0] for name in imported} - sys.stdlib_module_names - {"fixtures", "torch"}
     assert not foreign

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from fixtures.clock.workloads import TIERS, Workload, workloads
+from fixtures.clock.workloads import Workload, workloads
+from fixtures.record.choices import TIERS
 from fixtures.target.device import device_named, waiting_clock
 
 DEVICE = "device"
