@@ -93,8 +93,8 @@ def checkout(tmp_path, wheels):
     (root / "pyproject.toml").write_text(PYPROJECT)
     (root / "pytest.py").write_text(SUITE)
     (root / "reports" / "__main__.py").write_text(REPORTS)
-    (root / "fixtures" / "pairing").mkdir(parents=True)
-    (root / "fixtures" / "pairing" / "__main__.py").write_text(CLOCK)
+    (root / "fixtures" / "clock").mkdir(parents=True)
+    (root / "fixtures" / "clock" / "__main__.py").write_text(CLOCK)
     return root
 
 
@@ -187,7 +187,7 @@ def test_without_a_clock_nothing_is_timed(gate, checkout, wheels):
 
 def test_a_clock_that_leaves_no_times_is_no_evidence(gate, checkout, wheels):
     make_wheel(wheels, "2.0")
-    (checkout / "fixtures" / "pairing" / "__main__.py").write_text("import sys; sys.exit(2)")
+    (checkout / "fixtures" / "clock" / "__main__.py").write_text("import sys; sys.exit(2)")
 
     code, shown = gate()
 

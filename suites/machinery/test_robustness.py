@@ -19,7 +19,6 @@ from fixtures.record.run_folder import RecordError, read_claims, read_run, write
 from fixtures.target.target import load_target
 from reports import commands, keeping_commands
 from suites.conftest import Controller, target_key
-from suites.framework import recording
 from suites.framework.recording import Recorder
 from suites.framework.settings import read_settings
 from suites.machinery import preloaded
@@ -217,7 +216,7 @@ def test_what_a_run_found_is_on_disk_before_its_claims_say_that_it_ended(tmp_pat
     def disk_full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(recording.records, "write_digests", disk_full)
+    monkeypatch.setattr(run_folder, "write_digests", disk_full)
     with pytest.raises(OSError, match="No space left"):
         recorder.finish()
 

@@ -37,7 +37,7 @@ def test_a_salt_is_fresh_unless_one_is_given_whatever_the_seed():
 
 
 def test_devices_that_are_not_there_are_left_out_with_the_reason(monkeypatch):
-    monkeypatch.setattr(settings, "unavailable", lambda device: None if device == "cuda" else f"no {device}")
+    monkeypatch.setattr(settings, "unavailable", lambda device: None if device in ("cpu", "cuda") else f"no {device}")
 
     found = read_settings(given())
 
