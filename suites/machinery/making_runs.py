@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fixtures.record.failure import Failure
 
 from fixtures.record import file_names, run_folder
 from fixtures.record.claim import Claim, Effect, Unit, Verdict, claim_id
 from fixtures.record.environment import Environment
+from fixtures.record.failure import Failure
 from fixtures.record.plan import Case, Plan
 from fixtures.record.run_folder import Run
 from fixtures.record.schema import SCHEMA

@@ -51,11 +51,13 @@ ROOMS: dict[str, set[str]] = {
         "suites.framework", "fixtures.record", "fixtures.statistics", "fixtures.target", "fixtures.weights",
     },
     "suites.propagation": {
-        *("suites.framework", "fixtures.record", "fixtures.statistics", "fixtures.target"),
-        "fixtures.propagation",
-    }, "suites.training": {"suites.framework", "fixtures.record", "fixtures.target", "fixtures.propagation",
-    "fixtures.training"}, "suites.timings": {"suites.framework", "fixtures.record", "fixtures.clock", "fixtures.target"}, "suites.audit":
-    {"fixtures.record", "fixtures.words", "fixtures.target", "fixtures.audit"},
+        "suites.framework", "fixtures.record", "fixtures.statistics", "fixtures.target", "fixtures.propagation",
+    },
+    "suites.training": {
+        "suites.framework", "fixtures.record", "fixtures.target", "fixtures.propagation", "fixtures.training",
+    },
+    "suites.timings": {"suites.framework", "fixtures.record", "fixtures.clock", "fixtures.target"},
+    "suites.audit": {"fixtures.record", "fixtures.words", "fixtures.target", "fixtures.audit"},
 }  # fmt: skip
 """Room -> rooms that it may import. Each stands below those that it may import, so that nothing goes in a circle. The
 tests of the house itself (suites.machinery) may import everything, and nothing imports them."""
