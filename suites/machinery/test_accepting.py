@@ -270,6 +270,7 @@ def test_a_packed_file_that_was_damaged_is_refused_or_reads_the_same(scratch, da
         assert read_stored(scratch) == original
 
 
+@pytest.mark.large_draws
 def test_a_packed_file_that_would_fill_the_memory_is_refused(made, tmp_path, monkeypatch):
     monkeypatch.setattr(packing, "MOST_BYTES", 1 << 26)
     folder = accept(made, "old", tmp_path, replace=False).folder
@@ -280,6 +281,7 @@ def test_a_packed_file_that_would_fill_the_memory_is_refused(made, tmp_path, mon
         read_run(folder)
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize("name", [file_names.PLAN, file_names.CLAIMS, file_names.SKETCHES])
 def test_a_packed_file_that_is_none_is_named(made, tmp_path, name):
     folder = accept(made, "old", tmp_path, replace=False).folder

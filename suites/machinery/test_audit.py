@@ -69,6 +69,7 @@ def reasons(found):
 # What holds
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize(
     ("model", "law", "inputs"),
     [
@@ -122,6 +123,7 @@ def test_a_seed_repeats_an_audit(audited):
     assert found[0].seed == 11
 
 
+@pytest.mark.large_draws
 @pytest.mark.draws(3 * ALARM, "three directions")
 @pytest.mark.parametrize(("model", "shape"), [("Branches", (8, 128)), ("he", (100, 128))])
 def test_sums_of_sound_layers_are_chi_squared(model, shape):
@@ -155,6 +157,7 @@ def test_sums_of_sound_layers_are_chi_squared(model, shape):
 # Planted faults
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize(
     ("model", "says"),
     [
@@ -176,6 +179,7 @@ def test_a_fault_in_one_layer_is_seen_in_that_layer_alone(audited, model, says):
     assert "a stated law is violated (2 holds, 1 violated)" in page
 
 
+@pytest.mark.large_draws
 @pytest.mark.filterwarnings("ignore:Lazy modules")
 def test_a_fault_in_a_convolution_is_seen_in_it_alone(audited):
     laws = ("--law", "0.*=he_normal", "--law", "3=none")

@@ -222,6 +222,7 @@ def credits_too_much(sound):
     return faulty
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize(
     ("fault", "kind", "layout", "family", "test"),
     [
@@ -278,6 +279,7 @@ def at_torchs_default():
     return target_of(kaiming_normal_=kaiming_normal_)
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize("family", ["propagation.forward.layer", "propagation.backward.layer"])
 @pytest.mark.parametrize("kind", ["padded", "strided", "grouped", "transposed"])
 def test_one_layer_at_torchs_default_is_seen_and_named(family, kind):

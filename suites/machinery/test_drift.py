@@ -124,6 +124,7 @@ def test_another_grid_is_told_beside_the_law():
     assert f"the baseline alone takes {-grid.effect.value:.0f} and the candidate alone 0 (p" in grid.text
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize(
     ("fault", "about", "seen"),
     [

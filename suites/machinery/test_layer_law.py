@@ -67,6 +67,7 @@ def sums(passed, std):
     return forward, backward
 
 
+@pytest.mark.large_draws
 @pytest.mark.draws(14 * ALARM, "two directions: one distance from the uniform law, and six pairs of layers, each")
 @pytest.mark.parametrize("scene", SCENES)
 def test_both_laws_are_exact_and_independent_from_layer_to_layer(scene, generator):

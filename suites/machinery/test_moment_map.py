@@ -182,6 +182,7 @@ def assert_no_level_is_exceeded(p_values):
         assert no_oftener(count, len(p_values), level)
 
 
+@pytest.mark.large_draws
 @pytest.mark.draws(6 * ALARM, "two questions at three levels")
 @pytest.mark.parametrize("name", ["relu", "gelu", "tanh", "selu"])
 def test_bounds_of_a_single_layer_are_p_values(name, generator):

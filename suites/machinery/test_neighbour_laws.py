@@ -105,6 +105,7 @@ def test_quadrature_gives_the_moment_generating_function(law, t):
     assert found == pytest.approx(math.exp(t * t / 2) * shifted.kept / law.kept, rel=1e-10)
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize("dtype", HALF_TYPES)
 @pytest.mark.parametrize("law", TRUNCATED.values(), ids=TRUNCATED)
 def test_on_a_half_types_grid_it_is_the_grids_own_normal_redrawn(law, dtype):

@@ -519,6 +519,7 @@ def test_what_cannot_be_a_training_run_is_not_drawn_and_named(kind):
 ODD = [np.nan, np.inf, -np.inf, 0.0, -1e300, 1e300, 5e-324]
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize("value", ODD)
 @pytest.mark.parametrize("where", [3, slice(None)], ids=["once", "always"])
 @pytest.mark.parametrize("kind", ["plain", "rounded", "all"])

@@ -141,6 +141,7 @@ def test_a_level_that_is_not_kept_is_noticed(generator):
     assert not no_oftener(missed, SESSIONS, FAMILY / REQUIRED)
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize("noise", NOISES)
 @pytest.mark.parametrize("sd", SPREADS)
 def test_the_same_torch_is_never_stopped(generator, noise, sd):

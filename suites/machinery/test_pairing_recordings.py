@@ -19,7 +19,10 @@ from fixtures.clock.slow_downs import asked_for
 from fixtures.rules.policy import default_policy
 from suites.machinery.clock_calibration import PARTS, RE_PAIRED_SETS, records, repaired_alarms, tables
 
-pytestmark = pytest.mark.draws(0, "recorded sessions, taken apart in one way, which is written down")
+pytestmark = [
+    pytest.mark.large_draws,
+    pytest.mark.draws(0, "recorded sessions, taken apart in one way, which is written down"),
+]
 
 RECORDINGS = Path(__file__).with_name("recordings")
 BLOCKS = json.loads((RECORDINGS / "blocks-2.13.0-beside-itself.json").read_text(encoding="utf-8"))

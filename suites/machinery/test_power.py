@@ -32,7 +32,7 @@ from suites.machinery.making_weights import (
     subject,
 )
 
-pytestmark = SURE
+pytestmark = [pytest.mark.large_draws, SURE]
 
 
 # The chance of detection at two points of the power curve

@@ -123,6 +123,7 @@ SMALL = {
 2**-n, and a dead network never overflows: of 150 networks of 17 layers at a width of 48 one is with chance 1e-11."""
 
 
+@pytest.mark.large_draws
 @pytest.mark.draws(8 * ALARM, "two counts at three levels, a network that is dead, and no end that is early or late")
 @pytest.mark.parametrize("name", SMALL)
 def test_the_bounds_of_an_end_are_kept(name, seed):

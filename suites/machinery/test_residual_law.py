@@ -172,6 +172,7 @@ def test_the_rates_of_wide_blocks_are_those_of_a_wide_simulation(chooser):
     assert wide_rate(pre=False) == pytest.approx((signals**2).mean(), rel=0.02)  # sd of the mean: 0.2 %
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize(("order", "rate"), [("pre", 2.0), ("post", 2.40)])
 def test_numpys_networks_grow_at_the_wide_rate_where_there_is_no_padding_to_speak_of(order, rate, chooser):
     # One stage of large images: the border takes away 1 - (62/64)**2 of a 3 x 3 convolution's terms, 2 to 4 % of what a
@@ -250,6 +251,7 @@ def test_a_gradient_that_skips_the_shortcut_is_seen(monkeypatch):
     assert "gradient at" in violation(suite.SKIP, LINKS, target_of(), pre).note
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize("order", [pre_bn, post_bn])
 @pytest.mark.parametrize("change", [{"eps": 2e-5}, {"momentum": None, "affine": True, "gain": 1.001}])
 def test_another_batch_normalization_is_seen(order, change, monkeypatch):

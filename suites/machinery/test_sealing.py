@@ -67,6 +67,7 @@ def without_a_line(content, generator):
 DAMAGES = (flipped, another_digit, cut, without_a_line)
 
 
+@pytest.mark.large_draws
 @SURE
 def test_four_hundred_damaged_files_are_four_hundred_refusals(folder, generator, capsys):
     names = [name for name in file_names.SEALED if (folder / name).exists()]

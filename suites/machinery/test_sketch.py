@@ -81,6 +81,7 @@ def splits(draw):
     return shape, tensors, draw(st.integers(0, tensors))
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize("dtype", DTYPES)
 @settings(max_examples=examples(40))
 @given(split=splits())

@@ -71,6 +71,7 @@ def test_ties_count_for_neither_side():
     assert Signs.of(np.zeros(14)).p_no_better == Signs.of(np.zeros(14)).p_no_worse == 1.0
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize("pairs", [14, 20, 56])
 def test_the_interval_encloses_the_median_as_often_as_it_says(pairs, draws):
     trials = 4000

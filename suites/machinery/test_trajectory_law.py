@@ -181,6 +181,7 @@ def test_narrow_layers_have_quantiles_too(units):
 NETWORKS = 8_000
 
 
+@pytest.mark.large_draws
 @pytest.mark.draws(30 * ALARM, "three depths and all readings, each way; dead networks")
 @pytest.mark.parametrize(
     "plain",
@@ -229,6 +230,7 @@ def test_exact_p_values_are_uniform(name, generator):
     assert within_chance(stats.kstest(found, "uniform").pvalue)
 
 
+@pytest.mark.large_draws
 @pytest.mark.draws(3 * ALARM, "a count at each level")
 @pytest.mark.parametrize("name", READINGS)
 def test_no_level_is_exceeded(name, generator):
@@ -329,6 +331,7 @@ def test_two_percent_of_gain_are_seen_in_wide_networks_by_location_and_mean_squa
     assert {f"{direction}.{name}" for direction in BOTH for name in ("location", "mean")} <= found.keys()
 
 
+@pytest.mark.large_draws
 def test_uniform_weights_are_told_from_normal_ones_by_where_the_logs_end():
     uniform = target_of(kaiming_normal_=lambda weight, **options: nn.init.kaiming_uniform_(weight, **options))
 

@@ -71,6 +71,7 @@ def test_two_samples_of_one_law_are_told_apart_no_oftener_than_p_says(name, leve
     assert no_oftener(seldom, replicates, level)
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize(("name", "effect"), [("first_loss", "shift"), ("spread", "factor")])
 def test_an_effect_of_the_stated_size_is_seen(name, effect, draws):
     stated = QUESTIONS[name].read(evidence(draws)).detectable.value
@@ -135,6 +136,7 @@ def loss_of_float64_modules(draws):
     return float(nn.functional.cross_entropy(signal, torch.from_numpy(draws.integers(WIDTHS[-1], size=SAMPLES))))
 
 
+@pytest.mark.large_draws
 @pytest.mark.draws(ALARM, "one distance between two samples")
 def test_the_simulated_program_has_the_law_of_the_program_in_float64(draws):
     """Two samples of 400 show a distance of 0.245, and a layer without its sqrt(2) makes one of 0.65."""

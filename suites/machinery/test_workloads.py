@@ -98,6 +98,7 @@ def test_the_list_does_not_depend_on_the_version(monkeypatch, version):
 # The calls
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize("name", QUICK)
 def test_each_quick_workload_runs(name):
     call = prepared(name)
