@@ -199,7 +199,7 @@ def torch_facts() -> dict[str, Any]:
         "config": torch.__config__.show(),
         "parallel": torch.__config__.parallel_info(),
         "threads": torch.get_num_threads(),
-        "mkldnn": torch.backends.mkldnn.is_available(),  # type: ignore[no-untyped-call]  # torch annotates it not
+        "mkldnn": torch.backends.mkldnn.is_available(),  # type: ignore[no-untyped-call]  # torch leaves it unannotated
         "float32_matmul_precision": torch.get_float32_matmul_precision(),
         "tf32_matmul": torch.backends.cuda.matmul.allow_tf32,
         "tf32_cudnn": torch.backends.cudnn.allow_tf32,

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from fixtures.record import (
-    subject as subjects,  # noqa: F401 - what imports NumPy and SciPy does so before their classes are replaced
+    subject,  # noqa: F401 - what imports NumPy and SciPy does so before their classes are replaced
 )
 
 PROGRAMS = (
