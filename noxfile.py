@@ -103,7 +103,7 @@ def faults(session: nox.Session) -> None:
     """Plant every fault, run the suite against each, and print who saw which."""
     with _held(session, "machinery", pinned(PROJECT.baseline)) as environment:
         matrix = new_run_folder(ROOT / RUNS, "faults", PROJECT.baseline) / FAULTS
-        _run(session, environment, "suites.machinery.fault_matrix", "--json", str(matrix), *session.posargs)
+        _run(session, environment, "suites.machinery.faults.matrix", "--json", str(matrix), *session.posargs)
 
 
 @nox.session(venv_backend="none")
@@ -129,7 +129,7 @@ def calibrate(session: nox.Session) -> None:
         groups = {**dict.fromkeys(PROJECT.releases, "suites"), PROJECT.baseline: "calibrate"}
         environments = {torch: held.enter_context(_held(session, groups[torch], pinned(torch))) for torch in groups}
         known = [f"--python={torch}={environment.python}" for torch, environment in environments.items()]
-        _run(session, environments[PROJECT.baseline], "suites.machinery.clock_calibration", *known, *session.posargs)
+        _run(session, environments[PROJECT.baseline], "suites.machinery.clock.calibration", *known, *session.posargs)
 
 
 @nox.session(venv_backend="none")

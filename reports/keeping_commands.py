@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fixtures.record.file_names import ACCEPTED_RUNS
+from fixtures.record.file_names import ACCEPTED_RUNS, ROOT
 from fixtures.record.run_folder import read_run
 from fixtures.words.console import CommandError, show
 from fixtures.words.layout import unwrapped
@@ -15,7 +15,7 @@ from fixtures.words.wording import plural
 from reports.accepting import Unacceptable, accept
 from reports.merging import Unmergeable, merge, write_run
 
-ACCEPTED = Path(__file__).resolve().parents[1] / ACCEPTED_RUNS
+ACCEPTED = ROOT / ACCEPTED_RUNS
 
 
 def accept_command(

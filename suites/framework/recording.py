@@ -85,7 +85,7 @@ class Recorder:
         with (self.folder / file_names.PARTIAL_CLAIMS).open("a", encoding="utf-8") as file:
             file.writelines(lines)
         for line in lines:
-            claim = msgspec.json.decode(line, type=Claim)
+            claim: Claim = msgspec.json.decode(line, type=Claim)
             self.claims[claim.id] = claim
 
     def planned(self) -> tuple[str, ...]:

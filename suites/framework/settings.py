@@ -12,11 +12,8 @@ import pytest
 import torch
 
 from fixtures.record.choices import DEVICES, TIERS
-from fixtures.record.file_names import RUNS
+from fixtures.record.file_names import ROOT, RUNS
 from fixtures.target.device import unavailable
-
-ROOT = Path(__file__).resolve().parents[2]
-
 
 DEFAULT_FALSE_ALARM_RATE = 1e-6
 """One false alarm in a million runs: with a few runs a day, none in the life of a project."""

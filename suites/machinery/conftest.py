@@ -16,7 +16,7 @@ from fixtures.environments import processes
 from fixtures.record.subject import seed_for
 from suites.conftest import settings_key
 from suites.machinery import chance, costs, drawing
-from suites.machinery.watching import Hang
+from suites.machinery.making.watching import Hang
 
 drawing.watch()
 

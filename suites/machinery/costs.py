@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Set
-from pathlib import Path
 
 from hypothesis import settings
 
-PYPROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
+from fixtures.record.file_names import ROOT
+
+PYPROJECT = ROOT / "pyproject.toml"
 
 FAST_SECONDS = 3.0
 """Processor time from which an unmarked test is told of: three times what the slowest takes on an idle machine."""

@@ -12,7 +12,6 @@ import sys
 import sysconfig
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -22,6 +21,7 @@ import torch
 from fixtures.record import (
     subject,  # noqa: F401 - what imports NumPy and SciPy does so before their classes are replaced
 )
+from fixtures.record.file_names import ROOT
 
 PROGRAMS = (
     "suites/weights",
@@ -29,14 +29,13 @@ PROGRAMS = (
     "suites/training",
     "suites.audit",
     "fixtures.clock",
-    "suites.machinery.fault_matrix",
+    "suites.machinery.faults.matrix",
 )
 """What draws in a process of its own: an argument of the command that starts it, or how one begins."""
 
 QUIET = ("uname",)
 """Programs that Python's platform module starts when it is first asked: no test's doing."""
 
-ROOT = Path(__file__).resolve().parents[2]
 LIBRARIES = (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), "<")
 MEASURING = (str(ROOT / "fixtures"), str(ROOT / "reports"), __file__)
 """Where a source of numbers is called for a test, whose own line is to be told."""

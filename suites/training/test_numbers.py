@@ -11,7 +11,7 @@ from fixtures.training.numbers import ROUNDINGS, numbers_of
 from fixtures.training.recorded import PREFIX
 from suites.framework.asking import ExactQuestion, asks
 from suites.framework.refuting import exact_case, settle
-from suites.training.test_step import CONVOLUTIONAL, DEEP, TUTORIAL, step_subject
+from suites.training.subjects import CONVOLUTIONAL, DEEP, TUTORIAL, step_subject
 
 REPEATABLE, LEARNS = "training.numbers.repeatable", "training.numbers.learns"
 

@@ -5,19 +5,17 @@ from __future__ import annotations
 from fixtures.propagation.links.comparing import Compared
 from fixtures.propagation.precision import autocast
 from fixtures.record.plan import Case
-from fixtures.record.subject import Subject
 from fixtures.target.arithmetic import arithmetic_of
 from fixtures.training.steps import AUTOCAST, DEFAULT, IMPLEMENTATIONS, step_findings
 from suites.framework.asking import ExactQuestion, asks
 from suites.framework.refuting import counterexample
+from suites.training.subjects import CONVOLUTIONAL, DEEP, TUTORIAL, step_subject
 
 FORWARD, LOSS, BACKWARD = "training.step.forward", "training.step.loss", "training.step.backward"
 UPDATES = {DEFAULT: "training.step.update", "foreach": "training.step.foreach", "fused": "training.step.fused"}
 
 ROUNDS = {"quick": 1, "full": 4, "soak": 16}
 """How often everything is tried, on fresh weights and data."""
-
-TUTORIAL, DEEP, CONVOLUTIONAL = "tutorial", "deep(50, 64)", "convolutional"
 
 OPTIMIZERS = (
     "SGD(lr=0.01)",
@@ -45,11 +43,6 @@ def subjects(devices):
                 for optimizer in (OPTIMIZERS[1], OPTIMIZERS[3]):
                     yield step_subject(optimizer, network, "bfloat16", device)
                 yield step_subject(OPTIMIZERS[2], AUTOCAST + network, "bfloat16", device)
-
-
-def step_subject(optimizer, path, dtype="float32", device="cpu"):
-    """An optimizer on a network: neither has to do with an initializer."""
-    return Subject(optimizer, (), dtype, mode=None, nonlinearity=None, a=None, device=device, path=path)
 
 
 def cases(tier, run_seed, devices):

@@ -8,14 +8,11 @@ from __future__ import annotations
 from operator import eq
 
 from fixtures.record.subject import DTYPES, HALF_TYPES, Subject
-from fixtures.weights.streams import Stream, content, digest
+from fixtures.weights.streams import DIGEST_SEED, Stream, content, digest
 from suites.framework.asking import ExactQuestion, asks
 from suites.framework.refuting import KAIMING, exact_case, settle
 
 DIGEST = "weights.determinism.digest"
-DIGEST_SEED = 1502_01852
-"""The number of He et al.'s paper at arXiv: any number that never changes would do."""
-
 PLAIN = ("xavier_normal_", "xavier_uniform_", "trunc_normal_", "orthogonal_", "normal_", "uniform_")
 """Neighbours, with nothing but their defaults."""
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 from operator import eq
 
 from fixtures.weights.module_defaults import DEFAULTS, Missing, drawn_parameters
-from fixtures.weights.streams import content, digest
+from fixtures.weights.streams import DIGEST_SEED, content, digest
 from suites.framework.asking import ExactQuestion, asks
 from suites.framework.refuting import Inconclusive, exact_case, settle
-from suites.weights.test_digests import DIGEST_SEED
 
 MODULE_DIGEST = "weights.determinism.module_digest"
 

@@ -1,0 +1,432 @@
+"""What the paired clock and its alternatives say when the truth is known; every run is appended to a file.
+
+    nox -s calibrate -- [--part PART ...] [--runs N] [--file FILE] [--limit SECONDS]
+                          [--workloads PATTERN ...] [--only PATTERN]
+
+Parts: `same` (one torch on both sides), `planted` (a known share of the work is done again), `releases` (two pairs of
+real ones), `benchmark` (pytest-benchmark twice in a row, compared at mean:10 %), `pyperf` (the same with pyperf).
+Without a part, or when all runs are there, the table of whatever the file has is printed. Stop it when you like: it
+goes on where the file ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import itertools
+import json
+import math
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from fixtures.clock.estimate import FIRST_LOOK, estimate
+from fixtures.clock.judging import guards_of, judged, workloads_of
+from fixtures.clock.session import CONTROL, Asked, Session
+from fixtures.clock.slow_downs import PLANTED, asked_for, slowed
+from fixtures.clock.table import folded
+from fixtures.clock.workers import Side, Worker, WorkerFailed
+from fixtures.record.file_names import ROOT
+from fixtures.rules.policy import default_policy
+
+FILE = ROOT / "reports" / "runs" / "clock-calibration.jsonl"
+
+PARTS = ("same", "planted", "releases", "benchmark", "pyperf")
+
+LIMIT = 150.0
+"""Seconds of a session: a gate's."""
+
+SHARES = (0.05, 0.1, 0.2, 0.5, 1.0)
+"""Of the work, done again."""
+
+PLANTED_IN = (
+    "init/kaiming_normal_/1024x1024/float32",
+    "init/orthogonal_/256x256/float32",
+    "train/tutorial/step/adam/float32",
+)
+"""Calls of 1 to 4 ms; with SHARES they make as many workloads as a gate requires."""
+
+
+RELEASES = (("2.6.0", "2.13.0"), ("2.13.0", "2.14.1"))
+SAME = "2.13.0"
+
+MOVED_BY_RELEASES = {
+    ("2.6.0", "2.13.0", "init/trunc_normal_/1024x1024/float32"): "regressed",
+    ("2.6.0", "2.13.0", "init/kaiming_normal_/1024x1024/bfloat16"): "improved",
+}
+"""pytorch issue 182116, and the vectorized normal of half types."""
+
+ALARM_RATIO = 1.10
+"""What --benchmark-compare-fail=mean:10% and `pyperf compare_to --min-speed 10` call slower."""
+
+PYPERF = {
+    "kaiming_normal_": ("w = torch.empty(1024, 1024)", "torch.nn.init.kaiming_normal_(w)"),
+    "orthogonal_": ("w = torch.empty(256, 256)", "torch.nn.init.orthogonal_(w)"),
+    "linear": ("m = torch.nn.Linear(784, 256); x = torch.randn(64, 784)", "m(x).sum().backward()"),
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line, read.
+
+    Attributes:
+        only: pattern of the cases to run, such as '2.6.0*'.
+        patterns: of the required workloads to ask for in `same` and `releases`; none: all.
+        pythons: release -> an interpreter that has it.
+    """
+
+    parts: tuple[str, ...]
+    runs: int
+    file: Path
+    limit: float
+    only: str
+    patterns: tuple[str, ...]
+    pythons: dict[str, str]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run what is asked for, then print the table; exit code 0, or 2 where a run failed."""
+    options = _options(arguments)
+    failed = False
+    for part in options.parts:
+        for name, run in RUNS[part](options):
+            if not fnmatch.fnmatch(name, options.only):
+                continue
+            while (done := sum(one["name"] == name for one in records(options.file, part))) < options.runs:
+                before, load = time.monotonic(), os.getloadavg()[0]
+                try:
+                    found = run()
+                except (WorkerFailed, subprocess.SubprocessError, OSError) as error:
+                    print(f"{part} {name}: {error}", file=sys.stderr)
+                    failed = True
+                    break
+                record = {"part": part, "name": name, "load": load, "seconds": round(time.monotonic() - before, 1)}
+                _append(options.file, record | found)
+                print(f"{part} {name}: {done + 1} of {options.runs}, {record['seconds']:g} s", flush=True)
+    for table in tables(options.file):
+        Console().print(table)
+    return 2 if failed else 0
+
+
+def records(file: Path, part: str) -> list[dict[str, Any]]:
+    """Runs of one part; a line that was cut off is none."""
+    found = []
+    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if record["part"] == part:
+            found.append(record)
+    return found
+
+
+def required(side: Side, patterns: Sequence[str]) -> list[Asked]:
+    """The required workloads that any of these patterns matches, as a gate asks for them.
+
+    Raises:
+        WorkerFailed: a worker died, hangs or answers nonsense.
+    """
+    with Worker(side, "cpu") as scout:
+        scout.greet()
+        known = [name for name, needed, _ in scout.workloads() if needed and name != CONTROL]
+    names = [name for name in known if any(fnmatch.fnmatch(name, pattern) for pattern in patterns)]
+    return [Asked(name, required=True, margin=default_policy().speed.margin_of(name)) for name in names]
+
+
+def session(baseline: Side, candidate: Side, asked: Sequence[Asked], limit: float) -> dict[str, Any]:
+    """A session of the clock, as the gate holds it.
+
+    Raises:
+        WorkerFailed: a worker died, hangs or answers nonsense.
+    """
+    held = Session(
+        baseline,
+        candidate,
+        asked,
+        device="cpu",
+        seed=random.randrange(2**32),
+        deadline=time.monotonic() + limit,
+    )
+    held.run()
+    timed, guards = workloads_of(held), guards_of(held)
+    verdict, reason = judged(timed, guards)
+    return {
+        "verdict": verdict,
+        "reason": reason,
+        "restarts": held.restarts,
+        "workloads": msgspec.to_builtins(timed),
+        "guards": msgspec.to_builtins(guards),
+        "control": held.collected[CONTROL].log_ratios,
+    }
+
+
+Run = tuple[str, Callable[[], dict[str, Any]]]
+"""Its name and what does it once."""
+
+
+def _same(options: Options) -> Iterator[Run]:
+    yield SAME, lambda: _gated(options, SAME, SAME)
+
+
+def _planted(options: Options) -> Iterator[Run]:
+    asked = [
+        Asked(slowed(name, 1 + share), required=True, multiple_of=round(1 / share))
+        for name in PLANTED_IN
+        for share in SHARES
+    ]
+    candidate = _side("candidate", options, SAME, {PLANTED: "1"})
+    yield SAME, lambda: session(_side("baseline", options, SAME), candidate, asked, options.limit)
+
+
+def _releases(options: Options) -> Iterator[Run]:
+    for old, new in RELEASES:
+        yield f"{old} -> {new}", partial(_gated, options, old, new)
+
+
+def _gated(options: Options, old: str, new: str) -> dict[str, Any]:
+    baseline, candidate = _side("baseline", options, old), _side("candidate", options, new)
+    return session(baseline, candidate, required(baseline, options.patterns), options.limit)
+
+
+def _benchmark(options: Options) -> Iterator[Run]:
+    def run() -> dict[str, Any]:
+        first, second = _benchmark_means(options), _benchmark_means(options)
+        return {"ratios": {name: second[name] / first[name] for name in first}}
+
+    yield "pytest-benchmark", run
+
+
+def _benchmark_means(options: Options) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as folder:
+        saved = Path(folder) / "benchmark.json"
+        chosen = ["-k", "test_init and 1024x1024 and float32 and not transposed", "--device", "cpu"]
+        command = [options.pythons[SAME], "-m", "pytest", "suites/timings", "-q", "-p", "no:cacheprovider", *chosen]
+        limits = ["--benchmark-max-time", "0.5", "--benchmark-json", str(saved), "--run-dir", str(Path(folder) / "run")]
+        _quietly([*command, *limits])
+        means = json.loads(saved.read_text(encoding="utf-8"))["benchmarks"]
+    return {one["name"]: one["stats"]["mean"] for one in means}
+
+
+def _pyperf(options: Options) -> Iterator[Run]:
+    def run() -> dict[str, Any]:
+        alarms = {}
+        with tempfile.TemporaryDirectory() as folder:
+            for name, (setup, statement) in PYPERF.items():
+                saved = [str(Path(folder) / f"{name}-{number}.json") for number in (1, 2)]
+                for file in saved:
+                    setups = ["-s", "import torch; torch.set_num_threads(1)", "-s", setup]
+                    timeit = [options.pythons[SAME], "-m", "pyperf", "timeit", "-q", "-p", "5", "-o", file]
+                    _quietly([*timeit, *setups, statement])
+                said = _quietly([options.pythons[SAME], "-m", "pyperf", "compare_to", *saved, "--min-speed", "10"])
+                alarms[name] = "faster" in said or "slower" in said
+        return {"alarms": alarms}
+
+    yield "pyperf", run
+
+
+RUNS: dict[str, Callable[[Options], Iterator[Run]]] = {
+    "same": _same,
+    "planted": _planted,
+    "releases": _releases,
+    "benchmark": _benchmark,
+    "pyperf": _pyperf,
+}
+
+
+def tables(file: Path) -> Iterator[Table]:
+    """All that can be said of what the file has."""
+    if same := records(file, "same"):
+        yield _table_of_same(same)
+        yield _table_of_workloads(same)
+    if planted := records(file, "planted"):
+        yield _table_of_planted(planted)
+    if releases := records(file, "releases"):
+        yield _table_of_releases(releases)
+    alternatives = [(part, one) for part in ("benchmark", "pyperf") for one in records(file, part)]
+    if alternatives:
+        yield _table_of_alternatives(alternatives)
+
+
+NAME = 28
+"""Columns of a workload's name: the tables then fit 80."""
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column(columns[0], no_wrap=True)
+    for column in columns[1:]:
+        table.add_column(column, justify="right", no_wrap=True)
+    return table
+
+
+def _table_of_same(runs: Sequence[dict[str, Any]]) -> Table:
+    table = _table("The same torch on both sides", "", "of", "count")
+    verdicts = Counter(run["verdict"] for run in runs)
+    for verdict in ("pass", "no evidence", "stop"):
+        table.add_row(verdict, str(len(runs)), str(verdicts[verdict]))
+    each = [workload for run in runs for workload in run["workloads"]]
+    outcomes = Counter(workload["outcome"] for workload in each)
+    for outcome, count in sorted(outcomes.items()):
+        table.add_row(f"workload {outcome}", str(len(each)), str(count))
+    table.add_row("interval misses 1", str(len(each)), str(sum(not _covers(one, 1.0) for one in each)))
+    screened, sets = repaired_alarms(runs)
+    table.add_row("re-paired sets with a screened alarm", str(sets), str(screened))
+    return table
+
+
+RE_PAIRED_SETS = 2000
+
+
+def repaired_alarms(runs: Sequence[dict[str, Any]]) -> tuple[int, int]:
+    """False regressions in first looks at FIRST_LOOK restarts drawn from all of a workload's, signs turned at random.
+
+    On the same torch both signs are as likely; turning a sign is to exchange the sides. A workload's restarts of all
+    runs are pooled, so that a run whose restarts agreed by chance, or erred together, is taken apart.
+    """
+    pooled: dict[str, list[float]] = {}
+    for run in runs:
+        for workload in run["workloads"]:
+            pooled.setdefault(workload["name"], []).extend(workload["log_ratios"])
+    known = {name: values for name, values in pooled.items() if len(values) >= FIRST_LOOK}
+    chance = random.Random(0)
+    alarms = 0
+    for _ in range(RE_PAIRED_SETS if known else 0):
+        for name, values in known.items():
+            drawn = [one * chance.choice((-1, 1)) for one in chance.sample(values, FIRST_LOOK)]
+            margin = default_policy().speed.margin_of(name)
+            if estimate(drawn, len(known)).outcome(margin) == "regressed":
+                alarms += 1
+                break
+    return alarms, RE_PAIRED_SETS if known else 0
+
+
+def _table_of_workloads(runs: Sequence[dict[str, Any]]) -> Table:
+    table = _table("Workload by workload", "workload", "restarts", "sd", "sd beside itself", "decided")
+    by_name: dict[str, list[dict[str, Any]]] = {}
+    for run in runs:
+        for workload in run["workloads"]:
+            by_name.setdefault(workload["name"], []).append(workload)
+    for name, found in by_name.items():
+        ratios, repeats = (
+            list(itertools.chain(*(one[key] for one in found))) for key in ("log_ratios", "repeat_log_ratios")
+        )
+        decided = sum(one["outcome"] == "fine" for one in found)
+        table.add_row(
+            folded(name, NAME), str(len(ratios)), _spread(ratios), _spread(repeats), f"{decided} of {len(found)}"
+        )
+    return table
+
+
+def _spread(values: Sequence[float]) -> str:
+    """Root mean square, since the truth is zero."""
+    return f"{100 * math.sqrt(statistics.fmean(one * one for one in values)):.1f} %" if values else ""
+
+
+def _covers(workload: dict[str, Any], truth: float) -> bool:
+    return workload["low"] is None or workload["low"] <= truth <= workload["high"]
+
+
+def _table_of_planted(runs: Sequence[dict[str, Any]]) -> Table:
+    table = _table("Planted slow-downs", "workload", "truth", "runs", "stopped", "fine", "covered", "median", "sd")
+    by_case: dict[tuple[str, float], list[dict[str, Any]]] = {}
+    for run in runs:
+        for workload in run["workloads"]:
+            by_case.setdefault(asked_for(workload["name"]), []).append(workload)
+    for (name, truth), found in sorted(by_case.items()):
+        outcomes = Counter(workload["outcome"] for workload in found)
+        known = [one for one in found if one["ratio"] is not None]
+        covered = sum(_covers(one, truth) for one in known)
+        middle = f"{statistics.median(one['ratio'] for one in known):.3f}" if known else ""
+        sd = f"{100 * statistics.median(one['sd'] for one in known):.1f} %" if known else ""
+        counts = [str(len(found)), str(outcomes["regressed"]), str(outcomes["fine"]), f"{covered} of {len(known)}"]
+        table.add_row(folded(name, NAME), f"{truth:g}", *counts, middle, sd)
+    return table
+
+
+def _table_of_releases(runs: Sequence[dict[str, Any]]) -> Table:
+    table = _table("Real releases, the last run of each pair", "workload", "releases", "ratio", "interval", "outcome")
+    for name in dict.fromkeys(run["name"] for run in runs):
+        run = [run for run in runs if run["name"] == name][-1]
+        for workload in run["workloads"]:
+            interval = f"{workload['low']:.2f} to {workload['high']:.2f}" if workload["ratio"] else ""
+            ratio = f"{workload['ratio']:.3f}" if workload["ratio"] else ""
+            expected = MOVED_BY_RELEASES.get((*name.split(" -> "), workload["name"]))
+            outcome = workload["outcome"] + (" (known)" if expected == workload["outcome"] else "")
+            table.add_row(folded(workload["name"], NAME), name, ratio, interval, outcome)
+        table.add_row("verdict", name, "", f"{run['seconds']:g} s", run["verdict"])
+    return table
+
+
+def _table_of_alternatives(runs: Sequence[tuple[str, dict[str, Any]]]) -> Table:
+    table = _table("Two consecutive runs on the same torch", "tool", "pairs", "with an alarm")
+    for part in dict.fromkeys(part for part, _ in runs):
+        found = [run for one, run in runs if one == part]
+        table.add_row(found[0]["name"], str(len(found)), str(sum(map(_alarmed, found))))
+    return table
+
+
+def _alarmed(run: dict[str, Any]) -> bool:
+    """Whether any benchmark of the pair is called different; mean:10 % looks at what has become slower alone."""
+    if "ratios" in run:
+        return any(ratio > ALARM_RATIO for ratio in run["ratios"].values())
+    return any(run["alarms"].values())
+
+
+def _side(name: str, options: Options, release: str, more: dict[str, str] | None = None) -> Side:
+    if release not in options.pythons:
+        raise SystemExit(f"error: no --python {release}=PATH")
+    return Side(name, (options.pythons[release],), os.environ | (more or {}))
+
+
+def _quietly(command: Sequence[str]) -> str:
+    """Standard output of a command.
+
+    Raises:
+        subprocess.SubprocessError: it failed.
+    """
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if ended.returncode != 0:
+        raise subprocess.SubprocessError(f"{command[2]} failed: {(ended.stderr or ended.stdout).strip()[-300:]}")
+    return ended.stdout
+
+
+def _append(file: Path, record: dict[str, Any]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a", encoding="utf-8") as runs:
+        runs.write(json.dumps(record) + "\n")
+
+
+def _options(arguments: Sequence[str]) -> Options:
+    parser = argparse.ArgumentParser(prog="nox -s calibrate --", allow_abbrev=False, description="Calibrate the clock.")
+    parser.add_argument("--part", action="append", choices=PARTS, default=[], help="what to run (may be repeated)")
+    parser.add_argument("--runs", type=int, default=1, help="of each case that the file is to have in the end")
+    parser.add_argument("--file", type=Path, default=FILE, help="where runs are appended")
+    parser.add_argument("--limit", type=float, default=LIMIT, help="seconds of a session")
+    parser.add_argument("--python", action="append", default=[], metavar="RELEASE=PATH", help="an interpreter with it")
+    parser.add_argument("--only", default="*", metavar="PATTERN", help="of the cases' names, such as '2.6.0*'")
+    parser.add_argument("--workloads", action="append", metavar="PATTERN", help="of the required ones (default: all)")
+    given = parser.parse_args(arguments)
+    pythons = dict(one.split("=", 1) for one in given.python)
+    patterns = tuple(given.workloads or ["*"])
+    return Options(tuple(given.part), given.runs, given.file, given.limit, given.only, patterns, pythons)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

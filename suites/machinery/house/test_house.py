@@ -1,0 +1,394 @@
+"""The house: which rooms may import which, which need no torch, that every family of claims is proved by a
+planted fault, and that every file that prose names is there.
+
+What does not hold yet stands in an EXCEPTIONS beside its test, with its reason; a test fails where one is no longer
+needed.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import re
+import subprocess
+import sys
+import tokenize
+from collections import Counter
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pytest
+
+from fixtures.record.file_names import ROOT
+from suites.framework.asking import planned_claims
+from suites.machinery.chance import SURE
+
+ROOMS: dict[str, set[str]] = {
+    "fixtures.record": set(),
+    "fixtures.statistics": {"fixtures.record"},
+    "fixtures.rules": {"fixtures.record", "fixtures.statistics"},
+    "fixtures.words": {"fixtures.record"},
+    "fixtures.environments": {"fixtures.record"},
+    "fixtures.gate": {"fixtures.record", "fixtures.environments"},
+    "fixtures.target": {"fixtures.record"},
+    "fixtures.clock": {"fixtures.record", "fixtures.rules", "fixtures.environments", "fixtures.target"},
+    "fixtures.weights": {"fixtures.record", "fixtures.statistics"},
+    "fixtures.propagation": {"fixtures.record", "fixtures.statistics", "fixtures.target", "fixtures.weights"},
+    "fixtures.training": {"fixtures.record", "fixtures.statistics", "fixtures.weights", "fixtures.propagation"},
+    "fixtures.audit": {"fixtures.record", "fixtures.statistics", "fixtures.propagation"},
+    "fixtures.faults": {"fixtures.statistics", "fixtures.propagation"},
+    "reports": {
+        *("fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.words"),
+        *("fixtures.clock", "fixtures.weights", "fixtures.training"),  # what of them needs no torch
+    },
+    "suites.framework": {
+        *("fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.target", "fixtures.environments"),
+        *("fixtures.gate", "fixtures.weights", "fixtures.propagation", "fixtures.faults"),
+    },
+    "suites.weights": {
+        "suites.framework", "fixtures.record", "fixtures.statistics", "fixtures.target", "fixtures.weights",
+    },
+    "suites.propagation": {
+        "suites.framework", "fixtures.record", "fixtures.statistics", "fixtures.target", "fixtures.propagation",
+    },
+    "suites.training": {
+        "suites.framework", "fixtures.record", "fixtures.target", "fixtures.propagation", "fixtures.training",
+    },
+    "suites.timings": {"suites.framework", "fixtures.record", "fixtures.clock", "fixtures.target"},
+    "suites.audit": {"fixtures.record", "fixtures.words", "fixtures.target", "fixtures.audit"},
+}  # fmt: skip
+"""Room -> rooms that it may import. Each stands below those that it may import, so that nothing goes in a circle. The
+tests of the house itself (suites.machinery) may import everything, and nothing imports them."""
+
+TORCH_FREE = {
+    "fixtures.record": ("torch",),
+    "fixtures.statistics": ("torch",),
+    "fixtures.rules": ("torch",),
+    "fixtures.words": ("torch",),
+    "reports": ("torch",),
+    # nox runs these with the interpreter that runs nox, which has nothing of ours.
+    "fixtures.environments": ("torch", "numpy", "scipy", "msgspec", "rich", "typer"),
+    "fixtures.gate": ("torch", "numpy", "scipy", "msgspec", "rich", "typer"),
+}
+"""Room -> packages without which all its modules can be imported."""
+
+
+def modules() -> dict[str, Path]:
+    """Every module by its dotted name."""
+    found = {}
+    for top in ("fixtures", "reports", "suites"):
+        for file in (ROOT / top).rglob("*.py"):
+            name = file.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
+            found[name.removesuffix(".__init__")] = file
+    return found
+
+
+MODULES = modules()
+
+
+def room_of(module: str) -> str:
+    """The room that a module lies in; suites/conftest.py is the framework's, and lies where pytest finds it."""
+    top, *rest = module.split(".")
+    if top == "reports":
+        return top
+    if module in ("suites", "fixtures"):
+        return module
+    return "suites.framework" if module == "suites.conftest" else f"{top}.{rest[0]}"
+
+
+def imports_of(module: str) -> set[str]:
+    """Modules of ours that a module imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found & MODULES.keys()
+
+
+def test_every_module_lies_in_a_room_of_the_table():
+    rooms = {room_of(module) for module in MODULES} - {"fixtures", "suites", "suites.machinery"}
+
+    assert rooms == ROOMS.keys()
+
+
+def test_the_table_of_rooms_has_no_circle():
+    above: dict[str, set[str]] = {}
+    for room in ROOMS:
+        seen, todo = set(), [room]
+        while todo:
+            below = ROOMS[todo.pop()] - seen
+            seen |= below
+            todo += below
+        above[room] = seen
+
+    assert not {room for room, below in above.items() if room in below}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_what_it_may(room):
+    allowed = {room, *ROOMS[room]}
+    found = {
+        f"{module} imports {imported}"
+        for module in MODULES
+        if room_of(module) == room
+        for imported in imports_of(module)
+        if room_of(imported) not in {*allowed, "fixtures", "suites"}
+    }
+
+    assert not found
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_all_that_it_may(room):
+    used = {room_of(imported) for module in MODULES if room_of(module) == room for imported in imports_of(module)}
+
+    assert ROOMS[room] <= used, "a permission that nobody needs"
+
+
+MACHINERY = ROOT / "suites" / "machinery"
+
+
+def test_the_tests_mirror_the_rooms():
+    folders = {file.parent.relative_to(MACHINERY).as_posix() for file in MACHINERY.rglob("*.py")}
+
+    assert folders == {room.rpartition(".")[2] for room in ROOMS} - {"words"} | {".", "house", "making"}
+    assert not list(MACHINERY.glob("test_*.py"))
+
+
+def test_nothing_but_the_tests_of_a_suite_imports_from_it():
+    """A suite's tests are called by the machinery's; no other module, and none of the machinery's, is a library."""
+    found = {
+        f"{module} imports {imported}"
+        for module in MODULES
+        for imported in imports_of(module)
+        if imported.rpartition(".")[2].startswith("test_")
+        if "machinery" in imported or "machinery" not in module
+    }
+
+    assert not found
+
+
+IMPORTS = """
+import importlib, sys
+without, modules = sys.argv[1].split(), sys.argv[2].split()
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name in without:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Absent())
+for module in modules:
+    importlib.import_module(module)
+"""
+
+
+@pytest.mark.subprocess
+@pytest.mark.parametrize("room", TORCH_FREE)
+def test_a_room_can_be_imported_without(room):
+    inside = [name for name in MODULES if room_of(name) == room and not name.endswith("__main__")]
+    command = [sys.executable, "-c", IMPORTS, " ".join(TORCH_FREE[room]), " ".join(inside)]
+
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 0, ended.stderr
+
+
+# Every family of claims is proved by a planted fault
+
+
+class _Collected:
+    """A plugin that keeps the families of all claims that would be made."""
+
+    def __init__(self) -> None:
+        self.families: set[str] = set()
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self.families = {claim.partition("/")[0] for claim in planned_claims(session.items)}
+
+
+@pytest.fixture(scope="module")
+def planned_families(tmp_path_factory):
+    """Every family of the quick tier on the processor."""
+    collected = _Collected()
+    folder = tmp_path_factory.mktemp("planned")
+    asked = [f"suites/{suite}" for suite in ("weights", "propagation", "training")]
+    options = ["-q", "--collect-only", "-p", "no:cacheprovider", "-p", "no:benchmark", "--device", "cpu"]
+    code = pytest.main([*asked, *options, "--run-dir", str(folder)], plugins=[collected])
+    assert code == 0
+    return collected.families
+
+
+def proved_families() -> set[str]:
+    """Families that a fault of the matrix, or of the tests of growth, is seen by."""
+    from fixtures.faults.initializers import FAULTS
+    from fixtures.faults.planting import planted_faults
+
+    faults = [*FAULTS.values(), *planted_faults().values()]
+    return {family for fault in faults for family in (fault.family, *getattr(fault, "also", ()))}
+
+
+PROVED_BY_READINGS = {
+    "weights.contract.*": "weights/test_exact_faults.py",
+    "weights.determinism.*": "weights/test_exact_faults.py",
+    "weights.fan.*": "weights/test_exact_faults.py",
+    "weights.gain.*": "weights/test_exact_faults.py",
+    "weights.marginal.*": "faults/test_worse.py",
+    "weights.position.*": "faults/test_worse.py",
+    "weights.independence.*": "faults/test_worse.py",
+    "weights.neighbours.*": "weights/test_neighbour_laws.py",
+    "weights.defaults.*": "weights/test_defaults_of_modules.py",
+    "propagation.forward.*": "faults/test_worse.py",
+    "propagation.backward.*": "faults/test_worse.py",
+    "propagation.control.*": "propagation/test_controls.py",
+    "propagation.dropout.*": "propagation/test_links.py",
+    "propagation.link.*": "propagation/test_links.py",
+    "propagation.nonlinearity.*": "propagation/test_moment_map.py",
+    "propagation.precision.*": "propagation/test_precision.py",
+    "propagation.residual.*": "propagation/test_residual_law.py",
+    "propagation.trajectory.*": "faults/test_worse.py",
+    "training.numbers.*": "training/test_numbers.py",
+    "training.step.*": "training/test_step.py",
+    "training.table.*": "training/test_table.py",
+    "training.tutorial.*": "training/test_tutorial_program.py",
+}
+"""Families that no fault of the matrix names -> the tests that plant faults in what they read."""
+
+
+@SURE
+@pytest.mark.large_draws
+def test_every_planned_family_is_proved_by_a_planted_fault(planned_families):
+    unproved = planned_families - proved_families()
+    patterns = {family: [one for one in PROVED_BY_READINGS if fnmatchcase(family, one)] for family in unproved}
+
+    assert not {family for family, found in patterns.items() if not found}
+    assert {one for found in patterns.values() for one in found} == PROVED_BY_READINGS.keys(), "no longer needed"
+    assert all((MACHINERY / name).is_file() for name in PROVED_BY_READINGS.values())
+
+
+# Prose
+
+
+PROSE = (".md", ".toml", ".yml", ".css", ".js", ".j2")
+NAMED = re.compile(r"(?<![\w/.{}<*-])((?:[\w.-]+/)*[\w-]+\.(?:py|toml|md|yml|j2|js|css))\b(?!\()")
+
+OF_OTHERS = {
+    *("file.py", "my_init.py", "policy.toml", "waivers.toml", "ci/waivers.toml"),
+    *("verdict.md", "OWNER/kaiming-gate/.github/workflows/gate.yml"),
+}
+"""Files of a user's, of torch's, or that a run writes."""
+
+
+def prose_of(file: Path) -> str:
+    """Comments and docstrings of a module; all of another file."""
+    if file.suffix in PROSE:
+        return file.read_text(encoding="utf-8")
+    with file.open("rb") as source:
+        tokens = list(tokenize.tokenize(source.readline))
+    begins_line = {tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.NL, tokenize.ENCODING}
+    said = [token.string for token in tokens if token.type == tokenize.COMMENT]
+    said += [
+        token.string
+        for before, token in itertools.pairwise(tokens)
+        if token.type == tokenize.STRING and before.type in begins_line
+    ]
+    return "\n".join(said)
+
+
+def files_with_prose() -> Iterator[Path]:
+    """Every file of ours but the tests of the house."""
+    listed = [file for top in ("fixtures", "reports", "suites", ".github", ".ci") for file in (ROOT / top).rglob("*")]
+    listed += [ROOT / name for name in ("README.md", "CHANGELOG.md", "noxfile.py", "pyproject.toml")]
+    yield from (
+        file
+        for file in listed
+        if file.suffix in (".py", *PROSE) and not {"machinery", "runs", "accepted"} & {*file.relative_to(ROOT).parts}
+    )
+
+
+def test_every_file_that_prose_names_is_there():
+    folders = [folder for folder in ROOT.iterdir() if folder.name not in (".nox", ".git")]
+    names = {file.name for folder in folders for file in (folder, *folder.rglob("*.*"))}
+    missing = {
+        f"{file.relative_to(ROOT)}: {name}"
+        for file in files_with_prose()
+        for name in NAMED.findall(prose_of(file))
+        if name not in OF_OTHERS
+        and not ((ROOT / name).exists() or (file.parent / name).exists() or ("/" not in name and name in names))
+    }
+
+    assert not missing
+
+
+# Kinds are listed by their enumeration alone, and devices are asked for properties
+
+KINDS = ("Change", "Effects")
+
+
+def lists_of_kinds(file: Path) -> int:
+    """Displays in a module that spell out three members or more of one enumeration of ours."""
+    found = 0
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Dict):
+            parts = [part for part in node.keys if part is not None]
+        elif isinstance(node, ast.List | ast.Set | ast.Tuple):
+            parts = node.elts
+        else:
+            continue
+        named = Counter(
+            part.value.id for part in parts if isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name)
+        )
+        found += any(named[kind] >= 3 for kind in KINDS)
+    return found
+
+
+LISTS_OF_KINDS: dict[str, int] = {}
+"""Module -> lists of kinds in it that are still spelt out."""
+
+
+def test_kinds_are_listed_by_their_enumeration_alone():
+    found = {
+        name: count for name, file in MODULES.items() if "machinery" not in name if (count := lists_of_kinds(file))
+    }
+
+    assert found == LISTS_OF_KINDS
+
+
+DEVICES = {"cpu", "cuda", "mps", "xpu"}
+
+
+def asks_for_a_device_by_name(file: Path) -> int:
+    """Comparisons with a device's name in a module."""
+    return sum(
+        isinstance(part, ast.Constant) and part.value in DEVICES
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Compare)
+        for part in (node.left, *node.comparators)
+    )
+
+
+ASKED_BY_NAME = {
+    "fixtures.clock.session": 1,  # imports no torch, and so no device
+    "fixtures.clock.workloads": 1,  # a context manager on the processor alone would be timed
+    "fixtures.propagation.precision": 1,  # oneDNN is a setting of the processor's
+    "fixtures.weights.streams": 2,  # torch.random is the processor's, torch.<name> each other's
+    "suites.timings.cases": 2,  # the processor is not named in names
+    "suites.propagation.test_links": 3,  # asked of the processor: threads, large images, dropout's masks
+    "suites.training.test_table": 1,  # asked of the processor: the table's runs
+    "suites.training.test_tutorial": 1,  # asked of the processor: the tutorial's program
+}
+"""Module -> places in it that ask for a device by name, and why."""
+
+
+def test_devices_are_asked_for_their_properties():
+    found = {
+        name: count
+        for name, file in MODULES.items()
+        if "machinery" not in name and not name.startswith("fixtures.target.")
+        if (count := asks_for_a_device_by_name(file))
+    }
+
+    assert found == ASKED_BY_NAME

@@ -1,0 +1,1 @@
+"""Builders of what the tests need: runs, weights, wheels, pages, processes."""

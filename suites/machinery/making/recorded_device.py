@@ -1,0 +1,98 @@
+"""A device that writes down what is asked of it, its clock and the calls that it is given, in order.
+
+    f  its cache is forgotten      w  it is waited for      c  the clock is read      x  a call
+
+Loaded with `-p suites.machinery.making.recorded_device` it takes the place of every device that suites/timings times
+on, and leaves the record of each workload in the file RECORD as a line of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+RECORD, BROKEN = "KAIMING_GATE_RECORD", "KAIMING_GATE_BROKEN"
+"""Environment variables: where the record goes, and which method of the device is to do nothing."""
+
+RULE = re.compile(r"(x*f+wcx+wc)+f*(xf*)?")
+"""Blocks of calls between two readings of the clock, each after waiting; before each block the cache is forgotten.
+
+Calls that nobody times may come before: to warm up, or because pytest-benchmark wants a result in the end.
+"""
+
+
+class RecordedDevice:
+    """The record is `log`; a call takes a second of its clock."""
+
+    name = "cpu"
+    works_in_the_caller = True
+
+    def __init__(self, broken: str = "") -> None:
+        self.log = ""
+        self._broken = broken
+
+    def wait(self) -> None:
+        """Write it down."""
+        self._write("w", "wait")
+
+    def forget_cached(self) -> None:
+        """Write it down."""
+        self._write("f", "forget_cached")
+
+    def _write(self, letter: str, method: str) -> None:
+        if method != self._broken:
+            self.log += letter
+
+    def call(self) -> None:
+        """What is timed."""
+        self.log += "x"
+
+    def clock(self) -> float:
+        """Seconds: as many as there were calls."""
+        self.log += "c"
+        return float(self.log.count("x"))
+
+    def reset_peak(self) -> None:
+        """Nothing to reset."""
+
+    def peak_bytes(self) -> int | None:
+        """Nobody counts."""
+        return None
+
+
+def keeps_the_rule(log: str) -> bool:
+    """Whether the clock was read only after waiting, and no block began with a cache full of the last."""
+    return RULE.fullmatch(log) is not None
+
+
+def pytest_configure() -> None:
+    """Let suites/timings time recorded calls on recorded devices."""
+    from suites.timings import cases, conftest, measuring
+
+    clock_of, timed = cases.waiting_clock, measuring.timed
+    device = RecordedDevice(os.environ.get(BROKEN, ""))
+
+    def named(_name: str) -> RecordedDevice:
+        return device
+
+    def measured(*arguments: object) -> None:
+        benchmark, workload, *rest = arguments
+        device.log = ""
+        measure(benchmark, replace(workload, prepare=_calling(device)), *rest)
+        with Path(os.environ[RECORD]).open("a", encoding="utf-8") as file:
+            file.write(json.dumps([workload.name, device.log]) + "\n")
+
+    measure = conftest.measure
+    cases.device_named = conftest.device_named = named
+    cases.waiting_clock = partial(clock_of, clock=device.clock)
+    measuring.timed = partial(timed, clock=device.clock)
+    conftest.measure = measured
+
+
+def _calling(device: RecordedDevice) -> Callable[[str], Callable[[], object]]:
+    return lambda _name: device.call

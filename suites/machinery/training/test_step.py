@@ -1,0 +1,151 @@
+"""The bounds of a step: what they are counted for keeps them in any dtype, and little beyond it is seen."""
+
+from __future__ import annotations
+
+import mpmath
+import numpy as np
+import pytest
+import torch
+
+from fixtures.faults.planting import plant
+from fixtures.propagation.links.comparing import in_float64
+from fixtures.propagation.links.matmul import rounded_once
+from fixtures.record.call import call_of
+from fixtures.record.subject import HALF_TYPES
+from fixtures.statistics.formats import unit_roundoff
+from fixtures.training import steps
+from fixtures.training.networks import CLASSES, drawn, layers_of
+from fixtures.training.optimizers import Asked
+from fixtures.training.step_links import CrossEntropy
+from fixtures.training.steps import step_findings
+from suites.machinery.chance import SURE, fresh_seed
+from suites.training.subjects import TUTORIAL, step_subject
+from suites.training.test_step import OPTIMIZERS
+
+pytestmark = SURE
+
+SMALL = "deep(3, 16)"
+DIGITS = 40
+
+
+def broken(found):
+    """What is beyond its bound."""
+    parts = {"forward": found.forward, "loss": found.loss, "backward": found.backward, **found.updates}
+    return {name for name, compared in parts.items() if compared and compared.counterexample}
+
+
+@pytest.mark.parametrize("path", [TUTORIAL, SMALL, "convolutional"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_in_float64_a_step_keeps_bounds_that_are_half_a_billion_times_smaller(optimizer, path):
+    """A formula that is not the optimizer's own would show; the unit roundoff is 2**-29 times that of float32."""
+    assert not broken(step_findings(step_subject(optimizer, path, "float64"), fresh_seed()))
+
+
+@pytest.mark.parametrize("error", [1e-3, -1e-3])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_learning_rate_off_by_a_tenth_of_a_percent_is_seen(optimizer, error, monkeypatch):
+    sound = Asked.rule
+
+    def expecting_another(asked, dtype, dimensions):
+        rule = sound(asked, dtype, dimensions)
+        rule.lr *= 1 + error
+        return rule
+
+    monkeypatch.setattr(Asked, "rule", expecting_another)
+
+    assert broken(step_findings(step_subject(optimizer, SMALL), fresh_seed())) >= {"default", "foreach"}
+
+
+@pytest.mark.parametrize(("fault", "path"), [("matmul-of-tf32", SMALL), ("convolution-of-tf32", "convolutional")])
+def test_factors_rounded_to_ten_bits_are_seen(fault, path):
+    take_out = plant(fault)
+    try:
+        assert "forward" in broken(step_findings(step_subject(OPTIMIZERS[0], path), fresh_seed()))
+    finally:
+        take_out()
+
+
+def test_one_gradient_in_a_thousand_that_is_off_by_a_thousandth_is_seen(monkeypatch):
+    sound = steps.backward_compared
+
+    def disturbed(passed, dtype):
+        passed[0].module.weight.grad.view(-1)[7] *= 1.001
+        return sound(passed, dtype)
+
+    monkeypatch.setattr(steps, "backward_compared", disturbed)
+
+    assert broken(step_findings(step_subject(OPTIMIZERS[0], SMALL), fresh_seed())) == {"backward"}
+
+
+def logits_and_labels():
+    """Samples whose largest logits exceed the others by little, by much, and by more than exponentials hold."""
+    draws = np.random.default_rng(fresh_seed())
+    z = draws.standard_normal((4, CLASSES)) * np.array([[0.1], [3.0], [30.0], [900.0]])
+    return z, np.array([3, 0, 7, 1])
+
+
+def exact_cross_entropy(z, labels):
+    """Mean and its gradient, by mpmath."""
+    with mpmath.workdps(DIGITS):
+        exponentials = [[mpmath.exp(mpmath.mpf(value)) for value in row] for row in z.tolist()]
+        p = [[value / mpmath.fsum(row) for value in row] for row in exponentials]
+        loss = -mpmath.fsum(mpmath.log(row[label]) for row, label in zip(p, labels, strict=True)) / len(z)
+        gradient = [
+            [(value - (place == label)) / len(z) for place, value in enumerate(row)]
+            for row, label in zip(p, labels, strict=True)
+        ]
+    return float(loss), np.array(gradient, dtype=float)
+
+
+def test_the_cross_entropy_is_the_exact_one_within_half_of_the_bound_of_float64():
+    """The bound counts every rounding twice in float64, once for torch and once for NumPy."""
+    z, labels = logits_and_labels()
+    loss, gradient = exact_cross_entropy(z, labels)
+
+    found = CrossEntropy.of(z, labels, torch.float64, torch.float64, "mean")
+
+    assert abs(found.loss - loss) <= found.loss_bound / 2
+    assert (np.abs(found.gradient - gradient) <= found.gradient_bound / 2).all()
+    assert found.loss_bound < 100 * CLASSES * unit_roundoff("float64") * np.abs(z).max()
+
+
+def test_the_sum_is_the_mean_times_the_number_of_samples():
+    z, labels = logits_and_labels()
+
+    mean, total = (CrossEntropy.of(z, labels, torch.float32, torch.float32, how) for how in ("mean", "sum"))
+
+    assert total.loss == pytest.approx(len(z) * mean.loss)
+    assert total.gradient == pytest.approx(len(z) * mean.gradient)
+
+
+@pytest.mark.parametrize("dtype", HALF_TYPES)
+def test_weights_are_rounded_as_autocast_rounds_them(dtype):
+    network, _ = drawn(TUTORIAL, fresh_seed(), samples=1)
+    for layer in layers_of(network.float()):
+        exact = in_float64(layer.weight)
+        rounded = in_float64(layer.weight.to(getattr(torch, dtype)))
+        normal = np.abs(exact) >= torch.finfo(getattr(torch, dtype)).tiny  # what is less may yet be rounded to that
+
+        assert (rounded_once(exact, dtype) == rounded)[normal].all()
+
+
+def test_networks_and_batches_are_numpys_whatever_torchs_generator_does():
+    torch.manual_seed(fresh_seed())
+    first, batch = drawn(TUTORIAL, fresh_seed(), samples=2)
+    torch.manual_seed(fresh_seed() + 1)
+    second, again = drawn(TUTORIAL, fresh_seed(), samples=2)
+
+    assert all(map(torch.equal, first.parameters(), second.parameters()))
+    assert (batch.inputs == again.inputs).all()
+    assert (batch.labels == again.labels).all()
+
+
+@pytest.mark.parametrize("path", ["wide(3)", "deep"])
+def test_an_architecture_that_does_not_exist_is_refused(path):
+    with pytest.raises((ValueError, TypeError)):
+        drawn(path, fresh_seed(), samples=1)
+
+
+def test_an_optimizer_without_a_rule_is_refused():
+    with pytest.raises(ValueError, match="'RMSprop' is none of SGD, Adam, AdamW"):
+        Asked.of(call_of("RMSprop(lr=0.1)"))
