@@ -225,7 +225,7 @@ def test_an_empty_line_of_claims(folder):
 def test_bytes_that_are_no_text(folder):
     (folder / file_names.PLAN).write_bytes(b'{"schema": 2, "target": "\xff"}')
 
-    assert "plan.json: not valid JSON, perhaps truncated ('utf-8' codec can't decode byte 0xff" in refusal(folder)
+    assert "plan.json: not valid JSON, perhaps truncated (" in refusal(folder)  # the reason is the library's words
 
 
 @pytest.mark.parametrize("content", ["[]", "3", "null", "{}", '{"schema": null}', '{"schema": "1"}', '{"schema": 1.0}'])
