@@ -142,11 +142,12 @@ def report(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def lint(session: nox.Session) -> None:
-    """Check style and format with ruff, and the workflows against their schema and for holes."""
+    """Check style and format with ruff, spelling, and the workflows against their schema and for holes."""
     workflows = sorted(map(str, (ROOT / ".github" / "workflows").iterdir()))
     with _held(session, "lint") as environment:
         _run(session, environment, "ruff", "check")
         _run(session, environment, "ruff", "format", "--check")
+        _run(session, environment, "codespell_lib", ".")
         _run(session, environment, "check_jsonschema", *SCHEMA_OF_WORKFLOWS, *workflows)
         # The one tool that is no Python module.
         session.run(str(Path(environment.python).with_name("zizmor")), *AUDIT_OF_WORKFLOWS, *workflows, external=True)

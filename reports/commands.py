@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -29,8 +29,8 @@ from reports.page import write_page
 from reports.terminal import run_page, verdict_page
 from reports.verdict import GateVerdict, gate
 
-ACCEPTED = "python -m reports " + ", ".join(
-    ("gate BASE_RUN CANDIDATE_RUN", "show RUN", "policy", "accept RUN --as NAME", "merge RUN RUN --into FOLDER")
+ACCEPTED = (
+    "python -m reports gate BASE_RUN CANDIDATE_RUN, show RUN, policy, accept RUN --as NAME, merge RUN RUN --into FOLDER"
 )
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -56,7 +56,7 @@ def gate_command(
         before,
         after,
         policy=read_policy(policy) if policy else None,
-        waivers=read_waivers(waivers, date.today()) if waivers else None,
+        waivers=read_waivers(waivers, datetime.now(UTC).date()) if waivers else None,
         pairing=read_pairing(pairing) if pairing else None,
     )
     try:

@@ -11,7 +11,7 @@ import msgspec
 class Outcome(StrEnum):
     """The verdict in one word, the weakest first."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 - no password
     NOTICE = "notice"
     NO_EVIDENCE = "no evidence"
     STOP = "stop"

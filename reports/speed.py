@@ -64,9 +64,11 @@ def speed_findings(pairing: Pairing | None, policy: Speed) -> list[SpeedFinding]
         outcome = outcome_of(timed, policy)
         if outcome == "broken" or (outcome == "regressed" and not moved):
             findings.append(SpeedFinding("speed.optional", timed.name, in_words(timed, outcome)))
-    for timed in pairing.workloads:
-        if more := more_allocated(timed, policy.margin_of(timed.name)):
-            findings.append(SpeedFinding("speed.memory", timed.name, more))
+    findings += (
+        SpeedFinding("speed.memory", timed.name, more)
+        for timed in pairing.workloads
+        if (more := more_allocated(timed, policy.margin_of(timed.name)))
+    )
     return findings
 
 

@@ -46,7 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_cmdline_main(config: pytest.Config) -> Generator[None, int | None, int | None]:
+def pytest_cmdline_main() -> Generator[None, int | None, int | None]:
     """Exit codes: 0 pass, 1 stop, 2 no evidence or an error of any kind, pytest's own usage errors among them."""
     try:
         code = yield

@@ -67,7 +67,7 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[Any]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> Iterator[Any]:
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Iterator[Any]:
     """Keep what a fixture noted that several tests share: each of them has drawn, whichever came first."""
     before = drawing.NOTES.taken()
     try:

@@ -34,7 +34,7 @@ HOLDS, VIOLATED = PASS, STOP
 
 
 @pytest.fixture
-def audited(tmp_path, request, capsys):
+def audited(tmp_path, capsys):
     """Run the command line in this process; its exit code, findings and page."""
 
     def run(model, *options, inputs=SHAPE):

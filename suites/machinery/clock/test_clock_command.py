@@ -220,7 +220,7 @@ def test_no_worker_outlives_the_clock(interpreter, tmp_path, number, part):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=_as_in_a_terminal,
+        preexec_fn=_as_in_a_terminal,  # noqa: PLW1509 - it sets two signals
     ) as parent:
         deadline = time.monotonic() + WAIT
         while len(list(seen.iterdir())) < 4 and time.monotonic() < deadline:  # the scout, and a restart

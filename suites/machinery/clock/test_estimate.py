@@ -206,7 +206,7 @@ def palindrome(seconds_of):
     there = ["baseline", "candidate", "repeat"]
     blocks = {role: [] for role in there}
     for place, role in enumerate((*there, *reversed(there))):
-        blocks[role].append([seconds_of(role, place * SLICES + slice) for slice in range(SLICES)])
+        blocks[role].append([seconds_of(role, place * SLICES + index) for index in range(SLICES)])
     return contrasts(blocks, "baseline", "candidate", "repeat")
 
 
@@ -223,7 +223,7 @@ def test_a_drift_of_the_machine_cancels():
 def test_half_of_a_block_may_be_disturbed(generator):
     """A lower quartile of four slices takes the two shortest; three in a block would show."""
     chosen = [generator.choice(SLICES, SLICES // 2, replace=False) for _ in range(6)]
-    disturbed = {block * SLICES + slice for block, slices in enumerate(chosen) for slice in slices}
+    disturbed = {block * SLICES + index for block, slices in enumerate(chosen) for index in slices}
     found = palindrome(lambda role, when: TRUTH[role] * (3.0 if when in disturbed else 1.0))
 
     assert (found.log_ratio, found.repeat_log_ratio) == pytest.approx((math.log(1.5), 0))
@@ -262,7 +262,7 @@ def test_only_a_whole_interval_decides(low, high, outcome):
     assert Estimate(math.sqrt(low * high), low, high, 5, 0.01).outcome(DEFAULT_MARGIN) == outcome
 
 
-def test_how_many_restarts_would_decide_is_what_does(generator):
+def test_how_many_restarts_would_decide_is_what_does():
     found = Estimate(1.02, 0.5, 2.0, 5, 0.08)
     needed = restarts_that_would_decide(found, REQUIRED, DEFAULT_MARGIN)
     standard = stats.norm.isf((np.arange(needed) + 0.5) / needed)

@@ -413,7 +413,7 @@ def test_the_list_needs_nothing_but_the_standard_library_and_torch():
     one_of_each = {WORKLOADS[name].group: name for name in QUICK if "orthogonal" not in name}
     command = [sys.executable, "-c", ALONE, *one_of_each.values()]
 
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
 
     assert ended.returncode == 0, ended.stderr
     imported = json.loads(ended.stdout)

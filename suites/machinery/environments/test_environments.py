@@ -122,7 +122,7 @@ def test_a_build_that_fails_leaves_nothing(environments, tmp_path):
     assert not [path for path in (tmp_path / "store").iterdir() if path.is_dir()]
 
 
-def test_packages_are_part_of_the_key(environments, wheels, said):
+def test_packages_are_part_of_the_key(environments, wheels):
     make_wheel(wheels, "9.0")
     make_wheel(wheels, "1.0", name="beside")
 

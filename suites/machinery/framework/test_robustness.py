@@ -231,7 +231,7 @@ class Backwards(datetime):
     shown = datetime(2026, 3, 29, 2, 30, tzinfo=UTC)
 
     @classmethod
-    def now(cls, tz=None):
+    def now(cls, _zone=None):
         cls.shown -= timedelta(hours=1)
         return cls.shown
 
@@ -244,7 +244,8 @@ def moved(monkeypatch):
     monkeypatch.setattr(time, "time", lambda: float(next(times)))
 
 
-def test_run_folders_on_a_clock_that_goes_backwards_are_new_and_rightly_named(moved, tmp_path):
+@pytest.mark.usefixtures("moved")
+def test_run_folders_on_a_clock_that_goes_backwards_are_new_and_rightly_named(tmp_path):
     folders = [launching.new_run_folder(tmp_path, "candidate", "2.6.0") for _ in range(50)]
 
     assert len(set(folders)) == 50
@@ -259,7 +260,7 @@ def test_a_clock_that_stands_still_makes_no_folder_twice(monkeypatch, tmp_path):
         looks = 0
 
         @classmethod
-        def now(cls, tz=None):
+        def now(cls, _zone=None):
             cls.looks += 1
             return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(microseconds=cls.looks // 3)
 
@@ -268,7 +269,8 @@ def test_a_clock_that_stands_still_makes_no_folder_twice(monkeypatch, tmp_path):
     assert len({launching.new_run_folder(tmp_path, "candidate", "2.6.0") for _ in range(10)}) == 10
 
 
-def test_seconds_are_never_negative_on_a_clock_that_goes_backwards(moved, tmp_path):
+@pytest.mark.usefixtures("moved")
+def test_seconds_are_never_negative_on_a_clock_that_goes_backwards(tmp_path):
     recorder = Recorder(read_settings(given(run_dir=tmp_path, seed="17")))
     write_record(tmp_path / file_names.PLAN, plan([claim().id]))
     recorder.start()

@@ -153,6 +153,6 @@ def _become(command: list[str], variables: dict[str, str], printed: list[str]) -
     if kind == "-m":
         runpy.run_module(what, run_name="__main__", alter_sys=True)
     elif kind == "-c":
-        exec(compile(what, "<string>", "exec"), vars(sys.modules["__main__"]))
+        exec(compile(what, "<string>", "exec"), vars(sys.modules["__main__"]))  # noqa: S102 - as python -c
     else:
         raise ValueError(f"{kind}: -m and -c are accepted")

@@ -18,7 +18,7 @@ from suites.machinery.making.times import pairing, regressed, timed, unclear
 def cases_of(baseline, candidate, **fields):
     """Verdict, and (classname, name) -> case."""
     verdict = gate(baseline, candidate, **fields)
-    suite = ElementTree.fromstring(verdict_junit(verdict, compare(baseline, candidate))).find("testsuite")
+    suite = ElementTree.fromstring(verdict_junit(verdict, compare(baseline, candidate))).find("testsuite")  # noqa: S314
     found = {(case.get("classname"), case.get("name")): case for case in suite}
     assert len(found) == int(suite.get("tests")) == len(suite)
     return suite, found

@@ -134,7 +134,7 @@ def test_lags_count_the_pairs_that_differ(shape, tensors, dtype):
 
     for counts, bits in ((sketch.signs, np.signbit(values)), (sketch.sizes, values**2 > MEDIAN_SIZE**2)):
         if counts is sketch.sizes and dtype in HALF_TYPES:
-            bits = bits[:0]  # nothing is asked about the sizes of half types
+            bits = bits[:0]  # noqa: PLW2901 - nothing is asked about the sizes of half types
         assert (counts.compared.tolist(), counts.differing.tolist()) == pairs_in(counts.lags, [bits])
         assert math.prod(shape) in counts.lags
 
