@@ -21,15 +21,15 @@ if sys.version_info < (3, 11):  # noqa: UP036 - requires-python binds only what 
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
 
+from fixtures.environments.environment import Environment, Environments  # noqa: E402
 from fixtures.environments.failures import Unusable  # noqa: E402
-from fixtures.environments.holding import Environment, Environments  # noqa: E402
 from fixtures.environments.sides import Framework, SideError, parse_candidate, pinned  # noqa: E402
-from fixtures.gate import course  # noqa: E402 - found only after the line above
-from fixtures.gate.launching import new_run_folder, run_suite  # noqa: E402
+from fixtures.gate.command import SUITES, environments_of, run_gate  # noqa: E402 - found only after the line above
 from fixtures.gate.options import TIMEOUT_SECONDS  # noqa: E402
+from fixtures.gate.suite_run import new_run_folder, run_suite  # noqa: E402
 from fixtures.record.file_names import FAULTS, RUNS  # noqa: E402
 
-ENVIRONMENTS = course.environments_of(ROOT)
+ENVIRONMENTS = environments_of(ROOT)
 PROJECT = ENVIRONMENTS.project
 
 SCHEMA_OF_WORKFLOWS = ("--builtin-schema", "vendor.github-workflows")
@@ -48,7 +48,7 @@ nox.options.sessions = ["lint", "types", "tests"]
 @nox.session(venv_backend="none")
 def gate(session: nox.Session) -> None:
     """Judge a candidate torch against a baseline: nox -s gate -- --baseline 2.13.0 --candidate 2.14.1."""
-    sys.exit(course.main(session.posargs, root=ROOT, beside=Path(session.invoked_from)))
+    sys.exit(run_gate(session.posargs, root=ROOT, beside=Path(session.invoked_from)))
 
 
 @nox.session(venv_backend="none")
@@ -91,7 +91,7 @@ def suites(session: nox.Session, torch: str) -> None:
         folder = new_run_folder(ROOT / RUNS, "suites", torch)
         # Any tier may be among the options, so the longest limit holds.
         limit = TIMEOUT_SECONDS["soak"]
-        ended = run_suite(environment, folder, course.SUITES, session.posargs, root=ROOT, timeout=limit)
+        ended = run_suite(environment, folder, SUITES, session.posargs, root=ROOT, timeout=limit)
     if ended.failure is not None:
         session.error(ended.failure.reason)
     if ended.code != 0:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from fixtures.clock.estimate import Estimate, Outcome, false_end, false_regression
-from fixtures.clock.judging import allocates_otherwise
 from fixtures.clock.results import Pairing, Timed
+from fixtures.clock.verdict import allocates_otherwise
 from fixtures.rules.known_violations import NAME, WORKLOAD
 from fixtures.rules.policy import Speed
 from fixtures.words.wording import plural

@@ -27,7 +27,7 @@ from fixtures.rules.known_violations import KNOWN_VIOLATIONS, KnownError, read_k
 from fixtures.statistics import judgement
 from fixtures.target.device import unavailable
 from fixtures.target.target import Target, TargetError, load_target
-from fixtures.weights.drawing import count
+from fixtures.weights.draws import count
 from fixtures.weights.sketch import SALTED, Sketch
 from suites.framework import asking, recording
 from suites.framework.settings import Settings, add_options, read_settings

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from fixtures.record.run_folder import Run
 from fixtures.statistics.formats import FloatArray, spacing
-from fixtures.training.recorded import Numbers, Trajectory, recorded_in
+from fixtures.training.trajectory import Numbers, Trajectory, recorded_in
 from reports.drift.kinds import Drift, Kind, Standing
 
 STORED = spacing(1.0, "float32")

@@ -4,7 +4,7 @@
         --law 'Conv2d=he_normal:fan_out' --law 'fc=default'
 
 The builder is called many times, with fresh seeds; what passes each layer, forward and backward, is compared with the
-exact law of the weights that it is meant to have (fixtures/audit/auditing.py).
+exact law of the weights that it is meant to have (fixtures/audit/audit.py).
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ import torch
 import typer
 from threadpoolctl import threadpool_limits
 
-from fixtures.audit.auditing import audit
+from fixtures.audit.audit import audit
 from fixtures.audit.intended_laws import USAGE, LawError, read_statement
 from fixtures.audit.layers import ModelError
 from fixtures.audit.question import AuditError, Question
 from fixtures.record.run_folder import write_record
 from fixtures.target.device import unavailable
-from fixtures.target.importing import NotImportable, attribute_of, import_dotted, import_file
+from fixtures.target.imports import NotImportable, attribute_of, import_dotted, import_file
 from fixtures.words.console import CommandError, carry_out, show
 from suites.audit.page import audit_page
 

@@ -22,7 +22,7 @@ from suites.conftest import settings_key
 from suites.timings.cases import cases
 from suites.timings.environment import complete, differences
 from suites.timings.limits import Limits
-from suites.timings.measuring import COMPARED, compare_with_initialization, measure, rates
+from suites.timings.measurement import COMPARED, compare_with_initialization, measure, rates
 
 HERE = Path(__file__).resolve().parent
 

@@ -7,7 +7,7 @@ import torch
 from fixtures.record.plan import Case
 from fixtures.record.subject import DTYPES, HALF_TYPES, Subject
 from fixtures.statistics.laws import promised_law
-from fixtures.weights.drawing import draw, empty, initialize
+from fixtures.weights.draws import draw, empty, initialize
 from fixtures.weights.marginal_questions import questions_of_law
 from fixtures.weights.orthogonal import gain_of, gather_haar, not_orthogonal, promised_product, signs
 from fixtures.weights.questions import Question

@@ -36,10 +36,10 @@ from rich.console import Console
 from rich.table import Table
 
 from fixtures.clock.estimate import FIRST_LOOK, estimate
-from fixtures.clock.judging import guards_of, judged, workloads_of
 from fixtures.clock.session import CONTROL, Asked, Session
 from fixtures.clock.slow_downs import PLANTED, asked_for, slowed
 from fixtures.clock.table import folded
+from fixtures.clock.verdict import guards_of, judged, workloads_of
 from fixtures.clock.workers import Side, Worker, WorkerFailed
 from fixtures.record.file_names import ROOT
 from fixtures.rules.policy import default_policy

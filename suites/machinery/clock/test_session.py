@@ -8,8 +8,8 @@ import re
 import pytest
 
 from fixtures.clock.estimate import FIRST_LOOK, estimate, is_look
-from fixtures.clock.judging import guards_of, judged, workloads_of
 from fixtures.clock.session import BASELINE, CANDIDATE, CONTROL, LOST_AFTER, REPEAT, SLICES, Asked, Session
+from fixtures.clock.verdict import guards_of, judged, workloads_of
 from fixtures.clock.workers import Side, Unable, WorkerFailed
 from suites.machinery.chance import SURE, fresh_seed
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
+from fixtures.environments.environment import Environments
 from fixtures.environments.failures import Unusable
-from fixtures.environments.holding import Environments
-from fixtures.environments.probing import import_torch
+from fixtures.environments.interpreter import import_torch
 from fixtures.environments.project import Project
 from fixtures.environments.sides import Interpreter, parse_candidate, pinned
 from fixtures.environments.store import MARKER, Store
@@ -354,7 +354,7 @@ def test_python_path_does_not_shadow_what_was_asked_for(environments, wheels, tm
 HOLDER = """\
 import sys
 from pathlib import Path
-from fixtures.environments.holding import Environments
+from fixtures.environments.environment import Environments
 from fixtures.environments.project import Project
 from fixtures.environments.sides import pinned
 from fixtures.environments.store import Store

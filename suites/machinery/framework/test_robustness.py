@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from fixtures.gate import launching
+from fixtures.gate import suite_run
 from fixtures.record import file_names, run_folder
 from fixtures.record.file_names import ROOT
 from fixtures.record.run_folder import RecordError, read_claims, read_run, write_record
@@ -239,14 +239,14 @@ class Backwards(datetime):
 @pytest.fixture
 def moved(monkeypatch):
     """Everybody's clock goes backwards."""
-    monkeypatch.setattr(launching, "datetime", Backwards)
+    monkeypatch.setattr(suite_run, "datetime", Backwards)
     times = iter(range(2_000_000_000, 0, -3600))
     monkeypatch.setattr(time, "time", lambda: float(next(times)))
 
 
 @pytest.mark.usefixtures("moved")
 def test_run_folders_on_a_clock_that_goes_backwards_are_new_and_rightly_named(tmp_path):
-    folders = [launching.new_run_folder(tmp_path, "candidate", "2.6.0") for _ in range(50)]
+    folders = [suite_run.new_run_folder(tmp_path, "candidate", "2.6.0") for _ in range(50)]
 
     assert len(set(folders)) == 50
     assert all(folder.name.endswith("Z-candidate-torch-2.6.0") for folder in folders)
@@ -264,9 +264,9 @@ def test_a_clock_that_stands_still_makes_no_folder_twice(monkeypatch, tmp_path):
             cls.looks += 1
             return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(microseconds=cls.looks // 3)
 
-    monkeypatch.setattr(launching, "datetime", Still)
+    monkeypatch.setattr(suite_run, "datetime", Still)
 
-    assert len({launching.new_run_folder(tmp_path, "candidate", "2.6.0") for _ in range(10)}) == 10
+    assert len({suite_run.new_run_folder(tmp_path, "candidate", "2.6.0") for _ in range(10)}) == 10
 
 
 @pytest.mark.usefixtures("moved")

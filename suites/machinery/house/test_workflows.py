@@ -5,7 +5,6 @@ And what they run over: lists in pyproject.toml, and nowhere else.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -30,15 +29,6 @@ pytest.importorskip("nox", reason="in the dependency group machinery")
 YAML = pytest.importorskip("ruamel.yaml", reason=WHERE).YAML(typ="safe")
 
 pytestmark = pytest.mark.subprocess
-
-
-@pytest.fixture(scope="module")
-def noxfile():
-    """The noxfile, for the options that its lint session gives the tools."""
-    spec = importlib.util.spec_from_file_location("noxfile", ROOT / "noxfile.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from fixtures.record.schema import SCHEMA
 from fixtures.record.subject import Subject, seed_for
 from fixtures.statistics.formats import CELLS
 from fixtures.statistics.judgement import CERTAIN
-from fixtures.weights.drawing import count
+from fixtures.weights.draws import count
 from fixtures.weights.mistakes import interface_of
 from reports.comparison import compare
 from reports.drift import Drift, drifts

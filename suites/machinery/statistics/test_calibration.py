@@ -17,9 +17,9 @@ from fixtures.record.subject import Subject
 from fixtures.statistics.formats import cells_of
 from fixtures.statistics.laws import Normal, grid_law, promised_law
 from fixtures.statistics.pvalues import binomial_p
-from fixtures.weights import sketching
+from fixtures.weights import sketcher
 from fixtures.weights.law_questions import law_questions
-from fixtures.weights.sketching import Sketcher
+from fixtures.weights.sketcher import Sketcher
 from suites.conftest import settings_key
 from suites.machinery.chance import ALARM, no_oftener, within_chance
 
@@ -73,7 +73,7 @@ def p_values(pytestconfig):
         if scene not in known:
             generator = np.random.default_rng([pytestconfig.stash[settings_key].seed, list(SCENES).index(scene)])
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(sketching, "STRETCH", STRETCHES.get(scene, sketching.STRETCH))
+                patch.setattr(sketcher, "STRETCH", STRETCHES.get(scene, sketcher.STRETCH))
                 replicates = [readings_of(SCENES[scene], generator) for _ in range(REPLICATES)]
             assert not any(reading.broken for readings in replicates for reading in readings.values())
             known[scene] = {

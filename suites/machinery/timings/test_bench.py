@@ -17,7 +17,7 @@ from suites.machinery.making import preloaded
 from suites.timings.cases import group_of, identifier_of
 from suites.timings.environment import complete, differences
 from suites.timings.limits import COPIED_BYTES, SECONDS, Limits, copied_bytes, kind_of_limit
-from suites.timings.measuring import compare_with_initialization, rates
+from suites.timings.measurement import compare_with_initialization, rates
 
 pytestmark = pytest.mark.subprocess
 

@@ -14,7 +14,7 @@ from fixtures.record.subject import HALF_TYPES, Subject
 from fixtures.statistics.laws import Normal, TruncatedNormal, Uniform, grid_law, promised_law
 from fixtures.weights.marginal_questions import questions_of_law
 from fixtures.weights.orthogonal import gather_haar, not_orthogonal, upper_triangle
-from fixtures.weights.sketching import Sketcher
+from fixtures.weights.sketcher import Sketcher
 from suites.machinery.chance import ALARM, SURE, fresh_seed, no_oftener, within_chance
 from suites.weights.test_neighbours import HAAR, INITIALIZERS, SEED_OF_A_ZERO, haar_questions, neighbour
 
