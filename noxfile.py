@@ -36,6 +36,9 @@ SCHEMA_OF_WORKFLOWS = ("--builtin-schema", "vendor.github-workflows")
 AUDIT_OF_WORKFLOWS = ("--offline", "--quiet")
 """Both ask no network: schema and audits come with the tools."""
 
+SPELLING = ("codespell_lib", ".")
+"""Files and accepted words: pyproject.toml."""
+
 SHARED_OUT = ("-n", "auto", "--dist", "worksteal")
 """Workers begin with neighbouring tests, which share what their module draws once."""
 
@@ -124,7 +127,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def calibrate(session: nox.Session) -> None:
-    """Time the paired clock where the truth is known, others beside it: nox -s calibrate -- --part same --runs 40."""
+    """Time the paired clock and others where the truth is known: nox -s calibrate -- --part same --runs 40."""
     with contextlib.ExitStack() as held:
         groups = {**dict.fromkeys(PROJECT.releases, "suites"), PROJECT.baseline: "calibrate"}
         environments = {torch: held.enter_context(_held(session, groups[torch], pinned(torch))) for torch in groups}
@@ -147,7 +150,7 @@ def lint(session: nox.Session) -> None:
     with _held(session, "lint") as environment:
         _run(session, environment, "ruff", "check")
         _run(session, environment, "ruff", "format", "--check")
-        _run(session, environment, "codespell_lib", ".")
+        _run(session, environment, *SPELLING)
         _run(session, environment, "check_jsonschema", *SCHEMA_OF_WORKFLOWS, *workflows)
         # The one tool that is no Python module.
         session.run(str(Path(environment.python).with_name("zizmor")), *AUDIT_OF_WORKFLOWS, *workflows, external=True)

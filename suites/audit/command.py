@@ -124,7 +124,7 @@ def _refuse(is_wrong: bool, option: str, value: object, accepted: str) -> None:
 
 
 def _example(input_shape: str | None, example_inputs: str | None) -> Callable[[], Any]:
-    """What draws the model's inputs."""
+    """Function that draws the model's inputs."""
     if (input_shape is None) == (example_inputs is None):
         raise CommandError("one of --input-shape and --example-inputs is needed: what is the model to be run on?")
     if example_inputs is not None:

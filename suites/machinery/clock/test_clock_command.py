@@ -203,7 +203,7 @@ def test_an_old_result_is_gone_when_a_new_one_is_begun(interpreter, tmp_path):
 
 
 def _as_in_a_terminal():
-    """What the background jobs of a shell ignore, or what runs under nohup."""
+    """Restore the signals that a shell's background jobs, and what runs under nohup, ignore."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
@@ -295,7 +295,7 @@ def test_two_sessions_at_once_do_not_know_of_each_other(interpreter, tmp_path):
 
 
 def on_terminal(columns, *arguments):
-    """What a terminal of this width is sent."""
+    """Output to a terminal of this width."""
     parent, child = pty.openpty()
     environment = os.environ | {"COLUMNS": str(columns), "TERM": "dumb", "NO_COLOR": "1"}
     with subprocess.Popen(

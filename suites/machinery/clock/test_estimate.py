@@ -74,7 +74,7 @@ def intervals(log_ratios, workloads):
 
 
 def outcomes(log_ratios, workloads):
-    """Whether each session calls it regressed, and whether it is clear at all, after looking until it is."""
+    """Outcomes of sessions that look until all is clear: regressed or not, clear or not."""
     low, high = intervals(log_ratios, workloads)
     limit = math.log1p(DEFAULT_MARGIN)
     regressed, no_slower = low > limit, high <= limit
@@ -83,7 +83,7 @@ def outcomes(log_ratios, workloads):
 
 
 def procedure(generator, noise, sd, truth, count):
-    """How many of so many workloads, each one of REQUIRED, are stopped: regressed and confirmed on fresh workers."""
+    """Number of `count` workloads, each one of REQUIRED, that are stopped: regressed and confirmed on fresh workers."""
     size = (count, LOOKS[-1])
     screened, _ = outcomes(math.log(truth) + noise(generator, sd, size), REQUIRED)
     confirmed, _ = outcomes(math.log(truth) + noise(generator, sd, size), 1)
@@ -202,7 +202,7 @@ def test_what_is_slower_is_never_passed(generator, truth):
 
 
 def palindrome(seconds_of):
-    """What slices of a restart say; seconds_of(role, when) with `when` counting slices of all workers."""
+    """Contrasts of a restart whose slices take seconds_of(role, when); `when` counts slices of all workers."""
     there = ["baseline", "candidate", "repeat"]
     blocks = {role: [] for role in there}
     for place, role in enumerate((*there, *reversed(there))):

@@ -1,4 +1,4 @@
-"""What is timed: the list that was promised, each part alone, the same work at every call, and counts done by hand."""
+"""The workloads: the list that was promised, each part alone, the same work at every call, and counts done by hand."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def passes(monkeypatch):
 
 
 def counts_of(call, passes):
-    """Whether one call goes forward, and how often backward."""
+    """Passes of one call: whether it goes forward, and the number of backward passes."""
     passes.update(forward=0, backward=0)
     call()
     return passes["forward"] > 0, passes["backward"]

@@ -33,13 +33,13 @@ IMPORT_SECONDS = 30
 
 @pytest.fixture(autouse=True)
 def wheels(known_wheels):
-    """Where pip finds what a test makes."""
+    """Folder in which pip finds the wheels that a test makes."""
     return known_wheels
 
 
 @pytest.fixture
 def said():
-    """What a person who waits was told."""
+    """Lines that a person who waits was told."""
     return []
 
 
@@ -52,7 +52,7 @@ def environments(tmp_path, said):
 
 
 def tell(environment, expression):
-    """What `expression` is in an environment."""
+    """Value of `expression` in an environment."""
     program = f"import torch; print({expression})"
     run = subprocess.run([environment.python, "-c", program], capture_output=True, text=True, check=True)
     return run.stdout.strip()
@@ -63,7 +63,7 @@ def folder_of(environment):
 
 
 def built(said):
-    """How many environments were built that hold a torch."""
+    """Number of environments with a torch that were built."""
     return sum(line.startswith("building the environment for ") and "the group" not in line for line in said)
 
 

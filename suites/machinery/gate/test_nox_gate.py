@@ -116,7 +116,7 @@ def run_of(checkout, side):
 
 
 def told(checkout, side):
-    """What the suite was told on a side, as pairs and flags."""
+    """Options that the suite was given on a side, as pairs and flags."""
     return json.loads((run_of(checkout, side) / "told.json").read_text())
 
 

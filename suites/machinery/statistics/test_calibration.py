@@ -125,7 +125,7 @@ def test_no_reading_is_certain_of_everything(p_values, scene):
 
 
 def both_ends_may_always_occur(scene):
-    """Whether all replicates may have reached the lattice's ends, in which case there is nothing to tell apart.
+    """Test whether all replicates may have reached the lattice's ends, in which case they are all alike.
 
     Uniform bfloat16 weights miss the lowest value with chance exp(-6.6) in a replicate: none of 2000 does so in 7 of
     100 runs. The highest but one, which counts as the highest, is missed once in 1e8 runs.

@@ -230,7 +230,7 @@ def test_the_seed_of_a_zero_still_yields_one():
 
 
 def test_the_old_algorithm_fails_at_that_seed():
-    """What torch did until 2.11: the inverse of the normal's distribution function at a uniform draw."""
+    """torch's method until 2.11: the inverse of the normal's distribution function at a uniform draw."""
     torch.manual_seed(SEED_OF_A_ZERO)
 
     weight = torch.empty(32, 32).uniform_(-1, 1).erfinv_().mul_(0.02 * math.sqrt(2)).clamp_(-2, 2)

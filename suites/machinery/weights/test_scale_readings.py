@@ -1,4 +1,4 @@
-"""What is read from draws without statistics: bytes, signatures, ratios; and the integrals behind the gains."""
+"""Readings of draws without statistics: bytes, signatures, ratios; and the integrals behind the gains."""
 
 from __future__ import annotations
 
