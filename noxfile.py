@@ -51,7 +51,7 @@ nox.options.sessions = ["lint", "types", "tests"]
 @nox.session(venv_backend="none")
 def gate(session: nox.Session) -> None:
     """Judge a candidate torch against a baseline: nox -s gate -- --baseline 2.13.0 --candidate 2.14.1."""
-    sys.exit(run_gate(session.posargs, root=ROOT, beside=Path(session.invoked_from)))
+    sys.exit(run_gate(session.posargs, root=ROOT, base=Path(session.invoked_from)))
 
 
 @nox.session(venv_backend="none")

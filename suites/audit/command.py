@@ -99,7 +99,7 @@ def audit_command(
     )
     if json is not None and not json.absolute().parent.is_dir():
         raise CommandError(f"--json {json}: no such folder")
-    # A team of threads for each of NumPy's small factorizations, beside torch's own, is ten times slower on a busy
+    # A team of threads for each of NumPy's small factorizations, next to torch's own, is ten times slower on a busy
     # machine.
     with threadpool_limits(1, user_api="blas"):
         found = audit(question)
@@ -146,7 +146,7 @@ def _function(option: str, name: str) -> Callable[[], Any]:
         raise CommandError(f"{option} {name}: module:function or file.py:function is accepted")
     try:
         if where.endswith(".py"):
-            sys.path.insert(0, str(Path(where).absolute().parent))  # for what the file imports beside it
+            sys.path.insert(0, str(Path(where).absolute().parent))  # for what the file imports from its folder
             module = import_file(Path(where), "audited_")
         else:
             module = import_dotted(where)

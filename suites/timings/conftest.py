@@ -179,7 +179,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         session.slower = True
     lines = [*_of_limits(session.limits), *_of_normalization(session.said)]
     if lines:
-        terminalreporter.section("beside the tables")
+        terminalreporter.section("in addition to the tables")
         for line in lines:
             terminalreporter.write_line(line)
 

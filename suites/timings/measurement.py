@@ -75,7 +75,7 @@ def rounded(value: float) -> float:
 
 
 COMPARED = ("plain", "spectral_norm", "kaiming_normal_")
-"""Weights of the forward pass that is timed plain, with its weight normalized, and beside an initialization."""
+"""Weights of the forward pass that is timed plain, with its weight normalized, and next to an initialization."""
 
 
 def compare_with_initialization(said: dict[str, dict[str, Any]], seconds: dict[str, float]) -> None:

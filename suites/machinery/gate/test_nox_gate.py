@@ -103,7 +103,7 @@ def gate(checkout, capfd):
     """Run the gate in that checkout; exit status and what was shown."""
 
     def gate(*arguments):
-        code = command.run_gate(arguments, root=checkout, beside=checkout)
+        code = command.run_gate(arguments, root=checkout, base=checkout)
         return code, capfd.readouterr().out
 
     return gate
@@ -322,7 +322,7 @@ def test_an_accepted_run_stands_for_the_baseline_it_came_from(gate, checkout, wh
     shutil.rmtree(checkout / "reports" / "runs")
 
     # From wherever it is called: what was accepted belongs to the checkout.
-    code = command.run_gate(["--baseline", "accepted:1.0"], root=checkout, beside=tmp_path)
+    code = command.run_gate(["--baseline", "accepted:1.0"], root=checkout, base=tmp_path)
 
     assert code == 0
     (candidate,) = (checkout / "reports" / "runs").iterdir()
@@ -386,7 +386,7 @@ GATE = """\
 import sys
 from pathlib import Path
 from fixtures.gate import command
-sys.exit(command.run_gate(sys.argv[2:], root=Path(sys.argv[1]), beside=Path(sys.argv[1])))
+sys.exit(command.run_gate(sys.argv[2:], root=Path(sys.argv[1]), base=Path(sys.argv[1])))
 """
 
 
