@@ -50,7 +50,7 @@ def is_of(beginning: str) -> Callable[[str], bool]:
 
 
 def second_level(family: str) -> str:
-    """ "marginal" of "weights.marginal.scale"; a name without levels is its own."""
+    """The second level, e.g. "marginal" of "weights.marginal.scale"; a name without levels is its own."""
     return ".".join(family.split(".")[1:2]) or family
 
 

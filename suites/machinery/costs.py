@@ -45,8 +45,10 @@ def complaint(marked: Set[str], *, processes: int) -> str | None:
 
 
 def slow(marked: Set[str], *, seconds: float) -> str | None:
-    """Remark on a test that is slow and bears no mark of it. It does not fail by that: seconds hang on the
-    machine, and a busy one takes three times as many, of processor time too.
+    """Remark on a test that is slow and bears no mark of it.
+
+    It does not fail by that: seconds depend on the machine, and a busy one takes three times as many, of processor time
+    too.
 
     Args:
         marked: names of its marks.

@@ -70,7 +70,7 @@ def _limited(work: Work, kind: str) -> int:
 
 
 def rounded(value: float) -> float:
-    """Four digits: more are noise."""
+    """Round to four digits; more are noise."""
     return float(f"{value:.4g}")
 
 

@@ -1,7 +1,6 @@
-"""The house: which rooms may import which, which need no torch, that every family of claims is proved by a
-planted fault, and that every file that prose names is there.
+"""The house: imports between rooms, rooms without torch, a planted fault for every family, and files that prose names.
 
-What does not hold yet stands in an EXCEPTIONS beside its test, with its reason; a test fails where one is no longer
+What does not hold yet stands in an EXCEPTIONS next to its test, with its reason; a test fails where one is no longer
 needed.
 """
 

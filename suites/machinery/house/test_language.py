@@ -34,7 +34,7 @@ Described = ast.Module | ast.ClassDef | Function
 
 # Questions, and what only parses after the line before: first lines that are neither an imperative nor a noun.
 OPENINGS = {
-    *("What", "Whether", "Which", "Who", "How", "Why", "When", "Where"),
+    *("What", "Whether", "Which", "Who", "How", "Why", "When", "Where", "There", "Its"),
     *("Of", "By", "In", "Or", "Until", "Before", "After", "From", "Once", "Within", "Between", "As", "Like", "Beside"),
 }
 
