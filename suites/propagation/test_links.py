@@ -13,9 +13,9 @@ from fixtures.propagation.links.convolution import convolution_findings
 from fixtures.propagation.links.matmul import INPUT_GRADIENTS, OUTPUTS, WEIGHT_GRADIENTS, linear_findings
 from fixtures.propagation.links.network import network_findings
 from fixtures.propagation.plain import path_of
+from fixtures.record.kinds import Convolution, Elementwise, Linear
 from fixtures.record.subject import DTYPES, HALF_TYPES, Subject
 from fixtures.target.arithmetic import arithmetic_of
-from fixtures.target.threads import threads_of
 from suites.framework.asking import asks
 from suites.framework.linking import Link, cases_of, settle_all, told
 
@@ -45,38 +45,44 @@ SHARED = (7, 10_003)
 """Elements for several threads: 70 021, more than two of the grains of 32 768 that torch hands out."""
 
 CONVOLVED = (
-    # shape of the weight, layout, options
-    ((8, 6, 3), "contiguous", "Conv1d(padding=1)"),
-    ((8, 6, 5), "contiguous", "Conv1d(stride=2, padding=2, dilation=2)"),
-    ((16, 3, 3, 3), "contiguous", "Conv2d(padding=1)"),
-    ((16, 16, 3, 3), "channels_last", "Conv2d(padding=1)"),
-    ((16, 8, 1, 1), "contiguous", "Conv2d(stride=2)"),
-    ((12, 2, 3, 3), "contiguous", "Conv2d(padding=2, dilation=2, groups=3)"),
-    ((8, 1, 3, 3), "contiguous", "Conv2d(padding=1, groups=8)"),
-    ((8, 1, 3, 3), "channels_last", "Conv2d(padding=1, groups=8)"),
-    ((6, 4, 3, 3, 3), "contiguous", "Conv3d(stride=2, padding=1)"),
-    ((6, 4, 4), "contiguous", "ConvTranspose1d(stride=2, padding=1, groups=2)"),
-    ((6, 4, 3, 3), "contiguous", "ConvTranspose2d(stride=2, padding=1)"),
-    ((4, 3, 2, 2, 2), "contiguous", "ConvTranspose3d(stride=2)"),
+    # shape of the weight, layout, module
+    ((8, 6, 3), "contiguous", Convolution("", 1, padding=1)),
+    ((8, 6, 5), "contiguous", Convolution("", 1, stride=2, padding=2, dilation=2)),
+    ((16, 3, 3, 3), "contiguous", Convolution("", 2, padding=1)),
+    ((16, 16, 3, 3), "channels_last", Convolution("", 2, padding=1)),
+    ((16, 8, 1, 1), "contiguous", Convolution("", 2, stride=2)),
+    ((12, 2, 3, 3), "contiguous", Convolution("", 2, padding=2, dilation=2, groups=3)),
+    ((8, 1, 3, 3), "contiguous", Convolution("", 2, padding=1, groups=8)),
+    ((8, 1, 3, 3), "channels_last", Convolution("", 2, padding=1, groups=8)),
+    ((6, 4, 3, 3, 3), "contiguous", Convolution("", 3, stride=2, padding=1)),
+    ((6, 4, 4), "contiguous", Convolution("Transpose", 1, stride=2, padding=1, groups=2)),
+    ((6, 4, 3, 3), "contiguous", Convolution("Transpose", 2, stride=2, padding=1)),
+    ((4, 3, 2, 2, 2), "contiguous", Convolution("Transpose", 3, stride=2)),
 )
 
 CONVOLVED_LARGE = (
-    ((4, 3, 7, 5), "contiguous", "Conv2d(stride=(2, 1), padding=(3, 1), bias=True, batch=17, size=(9, 35))"),
-    ((8, 3, 7, 7), "channels_last", "Conv2d(stride=2, padding=3, batch=4, size=(17, 66))"),
+    ((4, 3, 7, 5), "contiguous", Convolution("", 2, stride=(2, 1), padding=(3, 1), bias=True, batch=17, size=(9, 35))),
+    ((8, 3, 7, 7), "channels_last", Convolution("", 2, stride=2, padding=3, batch=4, size=(17, 66))),
     (
         (6, 2, 3, 5),
         "contiguous",
-        "Conv2d(padding=(0, 2), dilation=(3, 1), groups=2, bias=True, batch=4, size=(40, 9))",
+        Convolution("", 2, padding=(0, 2), dilation=(3, 1), groups=2, bias=True, batch=4, size=(40, 9)),
     ),
-    ((6, 1, 5, 5), "channels_last", "Conv2d(padding=2, groups=6, bias=True, batch=17, size=(35, 5))"),
-    ((136, 130, 3, 3), "contiguous", "Conv2d(padding=1, bias=True, batch=5, size=8)"),
-    ((136, 130, 3, 3), "channels_last", "Conv2d(padding=1, bias=True, batch=5, size=8)"),
-    ((6, 4, 9), "contiguous", "Conv1d(stride=3, padding=4, bias=True, batch=17, size=101)"),
-    ((4, 2, 5, 3, 1), "contiguous", "Conv3d(stride=(1, 2, 1), padding=(2, 0, 0), bias=True, batch=4, size=(5, 34, 6))"),
+    ((6, 1, 5, 5), "channels_last", Convolution("", 2, padding=2, groups=6, bias=True, batch=17, size=(35, 5))),
+    ((136, 130, 3, 3), "contiguous", Convolution("", 2, padding=1, bias=True, batch=5, size=8)),
+    ((136, 130, 3, 3), "channels_last", Convolution("", 2, padding=1, bias=True, batch=5, size=8)),
+    ((6, 4, 9), "contiguous", Convolution("", 1, stride=3, padding=4, bias=True, batch=17, size=101)),
+    (
+        (4, 2, 5, 3, 1),
+        "contiguous",
+        Convolution("", 3, stride=(1, 2, 1), padding=(2, 0, 0), bias=True, batch=4, size=(5, 34, 6)),
+    ),
     (
         (6, 4, 5, 3),
         "contiguous",
-        "ConvTranspose2d(stride=(3, 1), padding=(2, 0), output_padding=(1, 0), bias=True, batch=5, size=(12, 34))",
+        Convolution(
+            "Transpose", 2, stride=(3, 1), padding=(2, 0), output_padding=(1, 0), bias=True, batch=5, size=(12, 34)
+        ),
     ),
 )
 """Kernels, images and batches beyond what small kernels of the library take, options that differ by dimension, and more
@@ -126,22 +132,22 @@ def dtypes_on(device):
 
 
 def elementwise_cases(tier, run_seed, devices):
-    options = {"mode": None, "nonlinearity": None, "a": None}
     subjects = (
-        Subject(name, (), dtype, device=device, **options)
+        Subject.of(Elementwise(name), (), dtype, device=device)
         for device in devices
         for dtype in dtypes_on(device)
         for name in ACTIVATIONS
     )
     yield from cases_of(ELEMENTWISE, tier, subjects)
     if "cpu" in devices:
-        path = f"elementwise(threads={THREADS})"
-        yield from cases_of(ELEMENTWISE, tier, (Subject(name, SHARED, path=path, **options) for name in ACTIVATIONS))
+        shared = (Subject.of(Elementwise(name, threads=THREADS), SHARED) for name in ACTIVATIONS)
+        yield from cases_of(ELEMENTWISE, tier, shared)
 
 
 def elementwise_questions(subject):
-    how = f", {subject.numel} elements by {threads_of(subject)} threads," if subject.shape else ""
-    return [link.question(f"{subject.initializer} in {subject.dtype}{how}") for link in ELEMENTWISE_LINKS]
+    what = subject.expect(Elementwise)
+    how = f", {subject.numel} elements by {what.threads} threads," if subject.shape else ""
+    return [link.question(f"{what.activation} in {subject.dtype}{how}") for link in ELEMENTWISE_LINKS]
 
 
 def he(shape, dtype, device, path, nonlinearity="relu", **options):
@@ -152,16 +158,16 @@ def he(shape, dtype, device, path, nonlinearity="relu", **options):
 
 
 def linear_cases(tier, run_seed, devices):
-    subjects = (he(shape, dtype, on, "linear") for on in devices for dtype in dtypes_on(on) for shape in SHAPES)
+    subjects = (he(shape, dtype, on, str(Linear())) for on in devices for dtype in dtypes_on(on) for shape in SHAPES)
     yield from cases_of(MATMUL, tier, subjects)
-    yield from cases_of(MATMUL, tier, (he(LARGE, "float32", on, "linear") for on in devices))
+    yield from cases_of(MATMUL, tier, (he(LARGE, "float32", on, str(Linear())) for on in devices))
     if "cpu" in devices:
-        yield from cases_of(MATMUL, tier, [he(LARGE, "float32", "cpu", f"linear(threads={THREADS})")])
+        yield from cases_of(MATMUL, tier, [he(LARGE, "float32", "cpu", str(Linear(threads=THREADS)))])
 
 
 def linear_questions(subject):
     n_out, n_in = subject.shape
-    threads = threads_of(subject)
+    threads = subject.expect(Linear).threads
     how = f" by {threads} threads" if threads > 1 else ""
     return [link.question(f"a linear layer from {n_in} to {n_out} in {subject.dtype}{how}") for link in LINEAR_LINKS]
 
@@ -171,13 +177,13 @@ def convolution_cases(tier, run_seed, devices):
     if "cpu" not in devices:
         return
     subjects = (
-        he(shape, dtype, "cpu", path, layout=layout)
-        for shape, layout, path in CONVOLVED
+        he(shape, dtype, "cpu", str(what), layout=layout)
+        for shape, layout, what in CONVOLVED
         for dtype in DTYPES
         if dtype not in HALF_TYPES or shape in CONVOLVED_IN_HALF
     )
     yield from cases_of(CONVOLUTIONS, tier, subjects)
-    large = (he(shape, "float32", "cpu", path, layout=layout) for shape, layout, path in CONVOLVED_LARGE)
+    large = (he(shape, "float32", "cpu", str(what), layout=layout) for shape, layout, what in CONVOLVED_LARGE)
     yield from cases_of(CONVOLUTIONS, tier, large)
 
 

@@ -6,6 +6,7 @@ from fixtures.propagation.activations import ACTIVATIONS, LEAKY_SLOPE
 from fixtures.propagation.evidence import gather
 from fixtures.propagation.plain import networks_to_resolve, path_of
 from fixtures.propagation.plain_questions import plain_questions
+from fixtures.record.kinds import PlainNetwork
 from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
 from suites.framework.asking import asks
@@ -43,7 +44,7 @@ def cases(tier, run_seed, devices):
         for subject, drawn_for, left in plain_subjects(device):
             finer = drawn_for / FINER[tier]
             networks = networks_to_resolve(subject, finer)
-            core = "plain_relu(64" in subject.path and subject.dtype == "float32"
+            core = (subject.expect(PlainNetwork).layers, subject.dtype) == (64, "float32")
             yield Case(family=PLAIN, subject=subject, draws=networks, resolution=promised(finer, left), core=core)
 
 

@@ -29,6 +29,7 @@ from fixtures.propagation.ranges import (
     vanishings,
 )
 from fixtures.record.claim import Effect, Unit
+from fixtures.record.kinds import RangeNetwork, ReducedLayer, ReducedNetwork
 from fixtures.record.plan import Case
 from fixtures.record.subject import HALF_TYPES, Subject
 from fixtures.statistics.judgement import CERTAIN
@@ -52,20 +53,24 @@ REDUCED = ("high", "medium", "autocast")
 """Settings whose networks are asked; no other allows more."""
 
 NETWORK_SHAPE = (256, 256)
-PATH = "relu(64, inputs=64)"
+LAYERS, INPUTS = 64, 64
 RESOLUTION = 0.08
 """Relative scale error in each of 64 layers that networks are drawn for, as those of a half type (test_plain.py)."""
 
 LEFT = 0.5
 """What rounding leaves of a layer's degrees of freedom, as there."""
 
-DOUBLING = Subject("normal_(std=0.25)", (128, 128), mode=None, nonlinearity=None, path="overflow_relu(24)")
+DOUBLING = Subject(
+    "normal_(std=0.25)", (128, 128), mode=None, nonlinearity=None, path=str(RangeNetwork("overflow", "relu", 24))
+)
 """With twice the std of He, signals double at every layer: float16 ends at 65504, about 2**16."""
 
-SIGMOID = Subject("kaiming_normal_", (128, 128), nonlinearity="relu", path="vanishing_sigmoid(24)")
+SIGMOID = Subject(
+    "kaiming_normal_", (128, 128), nonlinearity="relu", path=str(RangeNetwork("vanishing", "sigmoid", 24))
+)
 """Under He, sigmoid divides gradients by three at every layer: float16 ends at 6e-8."""
 
-GELU = Subject("kaiming_normal_", (256, 256), nonlinearity="relu", path="zeros_gelu(72)")
+GELU = Subject("kaiming_normal_", (256, 256), nonlinearity="relu", path=str(RangeNetwork("zeros", "gelu", 72)))
 """Under He, GELU divides signals by up to sqrt(2) at every layer."""
 
 NETWORKS = 4
@@ -78,7 +83,7 @@ def on(subject, device, dtype="float32", **fields):
 
 
 def precisions(device, names=None):
-    """(name in a path, dtype) of the settings that this release has, by name or all of them."""
+    """(name, dtype) of the settings that this release has, by name or all of them."""
     plain = [(name, "float32") for name, setting in settings(device).items() if setting.exists]
     halves = [("autocast", dtype) for dtype in HALF_TYPES if autocast(device, dtype).exists]
     return [(name, dtype) for name, dtype in plain + halves if names is None or name in names]
@@ -89,12 +94,12 @@ def product_cases(tier, run_seed, devices):
     for device in devices:
         for kind in ("linear", "conv"):
             for name, dtype in precisions(device):
-                yield exact_case(PRODUCT, on(base, device, dtype, path=f"{kind}_{name}"))
+                yield exact_case(PRODUCT, on(base, device, dtype, path=str(ReducedLayer(kind, name))))
 
 
 def product_questions(subject):
     setting = setting_of(subject)
-    convolves = subject.path.startswith("conv_")
+    convolves = subject.expect(ReducedLayer).operation == "conv"
     allowed = setting.convolution if convolves else setting.linear
     layer = "a convolution" if convolves else "a linear layer"
     return [
@@ -129,7 +134,7 @@ def network_cases(tier, run_seed, devices):
     base = Subject("kaiming_normal_", NETWORK_SHAPE, nonlinearity="relu")
     for device in devices:
         for name, dtype in precisions(device, REDUCED):
-            subject = on(base, device, dtype, path=f"{name}_{PATH}")
+            subject = on(base, device, dtype, path=str(ReducedNetwork(name, "relu", LAYERS, INPUTS)))
             finer = RESOLUTION / FINER[tier]
             networks = networks_to_resolve(plain_subject(subject), finer)
             yield Case(family=NETWORK, subject=subject, draws=networks, resolution=promised(finer, LEFT))

@@ -26,8 +26,8 @@ SIZES = (
 wide ones are what people build. float32 is enough even for 1000 layers of width 32: the typical signal, and its
 gradient, has shrunk by e**41 there with a spread of e**7, and the smallest normal number is e**-87."""
 
-KEPT = ("plain_relu(50", "plain_relu(1000")
-"""Networks whose bands are stored for the page."""
+KEPT = (50, 1000)
+"""Layers of ReLU networks whose bands are stored for the page."""
 
 
 def cases(tier, run_seed, devices):
@@ -47,7 +47,7 @@ def cases(tier, run_seed, devices):
                 )
                 finer = resolution / FINER_OF_MANY[tier]
                 networks = networks_to_resolve(subject, finer)
-                core = subject.path.startswith(KEPT)
+                core = activation == "relu" and layers in KEPT
                 resolved = promised(finer)
                 yield Case(family=TRAJECTORY, subject=subject, draws=networks, resolution=resolved, core=core)
 

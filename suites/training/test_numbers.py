@@ -6,40 +6,47 @@ What is claimed here is only that they mean something: that they are the same wh
 from __future__ import annotations
 
 from fixtures.record.claim import Effect, Unit
+from fixtures.record.kinds import Optimizer
+from fixtures.record.subject import Subject
 from fixtures.target.arithmetic import arithmetic_of
 from fixtures.training.numbers import ROUNDINGS, numbers_of
 from fixtures.training.recorded import PREFIX
 from suites.framework.asking import ExactQuestion, asks
 from suites.framework.refuting import exact_case, settle
-from suites.training.subjects import CONVOLUTIONAL, DEEP, TUTORIAL, step_subject
+from suites.training.subjects import CONVOLUTIONAL, DEEP, TUTORIAL
 
 REPEATABLE, LEARNS = "training.numbers.repeatable", "training.numbers.learns"
 
 QUICK = (
-    ("SGD(lr=0.01, momentum=0.9)", TUTORIAL),
-    ("Adam(lr=0.001)", TUTORIAL),
-    ("SGD(lr=0.001, momentum=0.9)", DEEP),
-    ("AdamW(lr=0.001, weight_decay=0.1)", CONVOLUTIONAL),
+    Optimizer("SGD", 0.01, momentum=0.9, network=TUTORIAL),
+    Optimizer("Adam", 0.001, network=TUTORIAL),
+    Optimizer("SGD", 0.001, momentum=0.9, network=DEEP),
+    Optimizer("AdamW", 0.001, weight_decay=0.1, network=CONVOLUTIONAL),
 )
 """Rates at which the loss falls in twenty steps without a jump; 50 layers without normalization bear a tenth of the
 others'."""
 
 TRAINED = {
     "quick": QUICK,
-    "full": (*QUICK, ("Adam(lr=0.0001)", DEEP), ("SGD(lr=0.01, momentum=0.9)", CONVOLUTIONAL)),
+    "full": (
+        *QUICK,
+        Optimizer("Adam", 0.0001, network=DEEP),
+        Optimizer("SGD", 0.01, momentum=0.9, network=CONVOLUTIONAL),
+    ),
 }
 TRAINED["soak"] = TRAINED["full"]
 
 
 def cases(tier, run_seed, devices):
     for device in devices:
-        for optimizer, network in TRAINED[tier]:
-            if arithmetic_of(device).repeats_convolutions or network != CONVOLUTIONAL:
-                yield exact_case(REPEATABLE, step_subject(optimizer, network, device=device))
+        for optimizer in TRAINED[tier]:
+            if arithmetic_of(device).repeats_convolutions or optimizer.network != CONVOLUTIONAL:
+                yield exact_case(REPEATABLE, Subject.of(optimizer, device=device))
 
 
 def questions(subject):
-    name = f"twenty steps of {subject.initializer} on the {subject.path} network from NumPy's weights and data"
+    optimizer = subject.expect(Optimizer)
+    name = f"twenty steps of {optimizer.initializer} on the {optimizer.network} network from NumPy's weights and data"
     return [
         ExactQuestion(REPEATABLE, f"{name} give the same bits when they are taken again"),
         ExactQuestion(LEARNS, f"{name} lower the loss on their batch"),

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from fixtures.propagation.links.comparing import Compared
 from fixtures.propagation.precision import autocast
+from fixtures.record.kinds import Optimizer
 from fixtures.record.plan import Case
+from fixtures.record.subject import Subject
 from fixtures.target.arithmetic import arithmetic_of
-from fixtures.training.steps import AUTOCAST, DEFAULT, IMPLEMENTATIONS, step_findings
+from fixtures.training.steps import DEFAULT, IMPLEMENTATIONS, step_findings
 from suites.framework.asking import ExactQuestion, asks
 from suites.framework.refuting import counterexample
-from suites.training.subjects import CONVOLUTIONAL, DEEP, TUTORIAL, step_subject
+from suites.training.subjects import CONVOLUTIONAL, DEEP, TUTORIAL
 
 FORWARD, LOSS, BACKWARD = "training.step.forward", "training.step.loss", "training.step.backward"
 UPDATES = {DEFAULT: "training.step.update", "foreach": "training.step.foreach", "fused": "training.step.fused"}
@@ -18,10 +22,10 @@ ROUNDS = {"quick": 1, "full": 4, "soak": 16}
 """How often everything is tried, on fresh weights and data."""
 
 OPTIMIZERS = (
-    "SGD(lr=0.01)",
-    "SGD(lr=0.01, momentum=0.9, weight_decay=0.01)",
-    "Adam(lr=0.001)",
-    "AdamW(lr=0.001, weight_decay=0.1)",
+    Optimizer("SGD", 0.01),
+    Optimizer("SGD", 0.01, momentum=0.9, weight_decay=0.01),
+    Optimizer("Adam", 0.001),
+    Optimizer("AdamW", 0.001, weight_decay=0.1),
 )
 """Rates at which 50 layers without normalization do not explode in three steps; the decay is large enough for one step
 to move a weight by hundreds of its roundings in float32."""
@@ -37,12 +41,13 @@ def subjects(devices):
         networks = (TUTORIAL, DEEP, *([CONVOLUTIONAL] if arithmetic.multiplies_what_it_is_given else []))
         for optimizer in OPTIMIZERS:
             for network in networks:
-                yield step_subject(optimizer, network, "float32", device)
+                yield Subject.of(replace(optimizer, network=network), device=device)
         if arithmetic.sums_half_types_in_float32:
             for network in networks:
                 for optimizer in (OPTIMIZERS[1], OPTIMIZERS[3]):
-                    yield step_subject(optimizer, network, "bfloat16", device)
-                yield step_subject(OPTIMIZERS[2], AUTOCAST + network, "bfloat16", device)
+                    yield Subject.of(replace(optimizer, network=network), dtype="bfloat16", device=device)
+                casting = replace(OPTIMIZERS[2], network=network, autocast=True)
+                yield Subject.of(casting, dtype="bfloat16", device=device)
 
 
 def cases(tier, run_seed, devices):
@@ -50,9 +55,9 @@ def cases(tier, run_seed, devices):
 
 
 def questions(subject):
-    network = subject.path.removeprefix(AUTOCAST)
-    how = f"under autocast to {subject.dtype}" if network != subject.path else f"in {subject.dtype}"
-    name = f"three steps of {subject.initializer} on the {network} network {how}"
+    optimizer = subject.expect(Optimizer)
+    how = f"under autocast to {subject.dtype}" if optimizer.autocast else f"in {subject.dtype}"
+    name = f"three steps of {optimizer.initializer} on the {optimizer.network} network {how}"
     return [
         ExactQuestion(FORWARD, f"{name}: every module's output is what it should be, up to its rounding"),
         ExactQuestion(LOSS, f"{name}: the loss and its gradient are what they should be, up to their rounding"),
@@ -68,7 +73,8 @@ def questions(subject):
 @asks(FORWARD, cases, questions)
 def test_a_step_is_what_it_should_be(case, findings):
     asked = questions(case.subject)
-    if case.subject.path.startswith(AUTOCAST) and not autocast(case.subject.device, case.subject.dtype).exists:
+    casts = case.subject.expect(Optimizer).autocast
+    if casts and not autocast(case.subject.device, case.subject.dtype).exists:
         findings.no_evidence(asked, MISSING)
         return
     rounds = []

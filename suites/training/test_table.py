@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fixtures.record.kinds import DigitsProgram
 from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
 from fixtures.training.digits import DigitsError, digits
@@ -42,7 +43,7 @@ def cases(tier, run_seed, devices):
     extent = EXTENTS[tier]
     for optimizer in OPTIMIZERS if "cpu" in devices else ():
         for depth in extent.depths:
-            path = f"digits_{optimizer}({depth}, steps={extent.steps})"
+            path = str(DigitsProgram(optimizer, depth, extent.steps))
             subject = Subject("kaiming_normal_", (WIDTH, WIDTH), nonlinearity="relu", path=path)
             yield Case(family=FAMILY, subject=subject, draws=extent.pairs, resolution=0.0)
 

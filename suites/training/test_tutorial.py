@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fixtures.record.kinds import TutorialProgram
 from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
 from fixtures.training.tutorial import gather_tutorial, tutorial_questions
@@ -10,7 +11,7 @@ from suites.framework.refuting import judge_what_is_drawn
 
 TUTORIAL = "training.tutorial"
 
-PROGRAM = Subject("kaiming_normal_", (), nonlinearity="relu", path="tutorial")
+PROGRAM = Subject("kaiming_normal_", (), nonlinearity="relu", path=str(TutorialProgram()))
 """On the CPU and in float32, as it is printed."""
 
 SEEDS = {"quick": 512, "full": 2048, "soak": 8192}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
+from fixtures.record.kinds import Initialization
 from fixtures.weights.drawing import initialize
 from fixtures.weights.layouts import cut
 from suites.framework.refuting import ExactClaim, asks_exactly, settle
@@ -84,7 +85,7 @@ STATES = {
 @contextmanager
 def scene(case):
     """A weight in the subject's state, and what is watched of it; within the state's context."""
-    state = STATES[case.subject.path]
+    state = STATES[case.subject.expect(Initialization).way]
     with torch.enable_grad():
         weight, watched = state.prepare(nan_weight(case))
     with state.context():

@@ -13,6 +13,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from fixtures.record.claim import Effect, Unit
+from fixtures.record.kinds import Initialization
 from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
 from fixtures.statistics.judgement import draws_to_resolve
@@ -121,6 +122,11 @@ class Rule:
     subject: Subject
 
     @property
+    def layer(self):
+        """Name of the layer."""
+        return self.subject.expect(Initialization).way
+
+    @property
     def fan(self):
         """By torch's documented rule for shapes."""
         return fan(self.subject.shape, self.subject.mode)
@@ -128,12 +134,12 @@ class Rule:
     @property
     def terms(self):
         """By counting."""
-        return count_terms(self.subject.path, self.subject.shape).of(self.subject.mode)
+        return count_terms(self.layer, self.subject.shape).of(self.subject.mode)
 
     @property
     def fact(self):
         """Both, in words."""
-        return f"{self.subject.path}: true {self.subject.mode} {self.terms}; torch uses {self.fan}"
+        return f"{self.layer}: true {self.subject.mode} {self.terms}; torch uses {self.fan}"
 
     @property
     def effect(self):

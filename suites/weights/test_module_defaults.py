@@ -7,6 +7,7 @@ import math
 import torch
 from torch import nn
 
+from fixtures.record.kinds import Initialization
 from fixtures.record.plan import Case
 from fixtures.record.subject import DTYPES, Subject
 from fixtures.statistics.laws import grid_law
@@ -92,7 +93,7 @@ def draws_to_see(law, dtype, resolution, numel, most_tensors):
 
 
 def named(subject):
-    return f"{subject.initializer} {PATHS[subject.path]}"
+    return f"{subject.initializer} {PATHS[subject.expect(Initialization).way]}"
 
 
 def law_cases(tier, run_seed, devices):

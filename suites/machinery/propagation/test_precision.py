@@ -24,6 +24,7 @@ from fixtures.propagation.precision import (
 )
 from fixtures.propagation.ranges import Zeros, fade, overflow_at, overflows, underflow_at, vanishings
 from fixtures.record.claim import Verdict
+from fixtures.record.kinds import ReducedNetwork
 from fixtures.record.subject import HALF_TYPES
 from fixtures.target.target import Target
 from suites.framework.asking import Findings
@@ -74,7 +75,7 @@ def test_a_setting_leaves_every_flag_as_it_was_when_its_use_fails():
 
 
 def test_a_setting_that_does_not_exist_is_an_error():
-    subject = suite.on(suite.GELU, CPU, path="linear_lowest")
+    subject = suite.on(suite.GELU, CPU, path="linear_tf32_off")
 
     with pytest.raises(ValueError, match="names no setting"):
         setting_of(subject)
@@ -279,7 +280,7 @@ def test_a_scale_that_is_off_under_a_setting_is_seen(setting, dtype, error, monk
 
     plant(monkeypatch, Patch(torch.nn.functional, "linear", scaled))
 
-    found = violated(NETWORK_TEST, path=f"{setting}_{suite.PATH}", dtype=dtype)
+    found = violated(NETWORK_TEST, path=str(ReducedNetwork(setting, "relu", suite.LAYERS, suite.INPUTS)), dtype=dtype)
 
     assert {family for family, _ in found} >= {
         "propagation.precision.forward.scale",
@@ -362,7 +363,9 @@ def test_a_target_that_fails_is_a_counterexample():
 
 def test_networks_under_autocast_keep_enough_directions_to_see_what_they_state(seed):
     """Rounding hides directions of the inputs (layer_law.worth_keeping): one in ten at least is left."""
-    subject = suite.on(suite.GELU, CPU, "bfloat16", path=f"autocast_{suite.PATH}")
+    subject = suite.on(
+        suite.GELU, CPU, "bfloat16", path=str(ReducedNetwork("autocast", "relu", suite.LAYERS, suite.INPUTS))
+    )
 
     evidence = gather_under(subject, 1, seed, suite.RESOLUTION, TORCH)
 
