@@ -178,10 +178,11 @@ def target(request: pytest.FixtureRequest) -> Target:
 @pytest.fixture
 def findings(request: pytest.FixtureRequest, case: Case) -> asking.Findings:
     """Takes this test's findings; devices that are missing here are answered at once."""
-    config = request.config
+    config, mark = request.config, request.node.get_closest_marker("asks")
     plan, settings = config.stash[plan_key], config.stash[settings_key]
     found = asking.Findings(
         case=case,
+        questions=asking.questions_of(mark, case),
         run_seed=plan.seed,
         torch_version=str(torch.__version__),
         # Of any target: a foreign one fills its weights by torch's functions, and torch's gelu is asked beside it. What
@@ -192,8 +193,7 @@ def findings(request: pytest.FixtureRequest, case: Case) -> asking.Findings:
     )
     request.node.stash[findings_key] = found
     if reason := unavailable(case.subject.device):
-        mark = request.node.get_closest_marker("asks")
-        found.no_evidence(mark.args[2](case.subject), reason)
+        found.no_evidence(reason)
         found.conclude()
     return found
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from fixtures.record.claim import Reading
-from fixtures.statistics.question import Question
+from fixtures.record.question import Question
 from suites.framework.asking import Findings
 from suites.framework.refuting import judge_what_is_drawn
 
@@ -42,17 +43,12 @@ def as_promised(reading: Reading, resolution: float) -> Reading:
     return msgspec.structs.replace(reading, blind=words)
 
 
-def judge_as_promised(
-    findings: Findings,
-    questions: Iterable[Question[Any]],
-    gather: Callable[[int, int], Any],
-    properties: tuple[str, ...],
-) -> None:
+def judge_as_promised(findings: Findings, gather: Callable[[int, int], Any], properties: tuple[str, ...]) -> None:
     """Judge statistical questions; those about `properties`, the last part of a family, must see what was promised."""
 
-    def reader(question: Question[Any]) -> Callable[[Any], Reading]:
+    def promising(question: Question[Any]) -> Question[Any]:
         if question.family.rpartition(".")[2] not in properties:
-            return question.read
-        return lambda evidence: as_promised(question.read(evidence), findings.case.resolution)
+            return question
+        return replace(question, read=lambda evidence: as_promised(question.read(evidence), findings.case.resolution))
 
-    judge_what_is_drawn(findings, [(question, reader(question)) for question in questions], gather)
+    judge_what_is_drawn(findings, gather, map(promising, findings.questions))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from fixtures.record.claim import Effect, Reading
 from fixtures.record.plan import Case
+from fixtures.record.question import Question
 from fixtures.record.safe_text import printable
 from fixtures.record.subject import Subject
-from suites.framework.asking import Asked, ExactQuestion, Findings, asks
+from suites.framework.asking import Findings, asks
 
 KAIMING = ("kaiming_normal_", "kaiming_uniform_")
 
@@ -46,36 +47,24 @@ def kaiming_cases(
                 yield exact_case(family, Subject(initializer, device=device, **fields))
 
 
-@dataclass(frozen=True)
-class ExactClaim:
-    """One claim about each Kaiming initializer: its family, and what it says after the initializer's name."""
-
-    family: str
-    says: str
-
-    def question(self, subject: Subject) -> ExactQuestion:
-        """The question about one subject."""
-        return ExactQuestion(self.family, f"{subject.initializer} {self.says}")
-
-
 def asks_exactly(
-    *claims: ExactClaim, about: Iterable[Fields] = ({"shape": ()},), on: str | None = None
+    *claims: Question[Any], about: Iterable[Fields] = ({"shape": ()},), on: str | None = None
 ) -> pytest.MarkDecorator:
     """Mark a test as the one that answers these claims about each Kaiming initializer.
 
     Args:
-        claims: answered together; the first one's family names the cases.
+        claims: answered together; the first one's family names the cases, and each says something of an initializer.
         about: fields of the subjects; by default one for each initializer, which stands for all shapes.
         on: the only device that it makes sense to ask; by default all that the run asks.
     """
     family = claims[0].family
     cases = partial(kaiming_cases, family, tuple(about), on)
-    return asks(family, cases, lambda subject: [claim.question(subject) for claim in claims])
+    return asks(family, cases, lambda subject: [claim.about(subject.initializer) for claim in claims])
 
 
 def settle(
     findings: Findings,
-    question: Asked,
+    question: Question[Any],
     check: Check,
     examples: int = 1,
     *,
@@ -95,7 +84,7 @@ def settle(
     try:
         found = counterexample(explored)
     except Inconclusive as reason:
-        findings.no_evidence([question], str(reason))
+        findings.no_evidence(str(reason), [question])
     else:
         findings.exact(question, found, tried, note=note, effect=effect)
 
@@ -153,8 +142,8 @@ class Broken:
 
 def judge_what_is_drawn(
     findings: Findings,
-    questions: Iterable[tuple[Asked, Callable[[Evidence], Reading]]],
     gather: Callable[[int, int], Evidence],
+    questions: Iterable[Question[Evidence]] | None = None,
 ) -> None:
     """Judge statistical questions; where the target raises an exception instead of drawing, all are violated."""
 
@@ -163,10 +152,8 @@ def judge_what_is_drawn(
         words = counterexample(lambda: evidence.append(gather(draws, draw_seed)))
         return Broken(words) if words else evidence[0]
 
-    def reader(read: Callable[[Evidence], Reading]) -> Callable[[Evidence | Broken], Reading]:
-        def reading(evidence: Evidence | Broken) -> Reading:
-            return Reading(n=0, broken=evidence.words) if isinstance(evidence, Broken) else read(evidence)
+    def read(question: Question[Evidence], evidence: Evidence | Broken) -> Reading:
+        return Reading(n=0, broken=evidence.words) if isinstance(evidence, Broken) else question.read(evidence)
 
-        return reading
-
-    findings.judge([(question, reader(read)) for question, read in questions], gathered)
+    asked = findings.questions if questions is None else questions
+    findings.judge(gathered, [replace(question, read=partial(read, question)) for question in asked])

@@ -47,4 +47,4 @@ def test_dropout_scales_what_it_keeps_and_keeps_what_chance_says(case, findings)
     def run(calls, seed):
         return gather(case.subject, calls, seed)
 
-    judge_as_promised(findings, dropout_questions(case.subject), run, ("rate",))
+    judge_as_promised(findings, run, ("rate",))

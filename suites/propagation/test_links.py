@@ -14,10 +14,11 @@ from fixtures.propagation.links.matmul import INPUT_GRADIENTS, OUTPUTS, WEIGHT_G
 from fixtures.propagation.links.network import network_findings
 from fixtures.propagation.plain import path_of
 from fixtures.record.kinds import Convolution, Elementwise, Linear
+from fixtures.record.question import Question
 from fixtures.record.subject import DTYPES, HALF_TYPES, Subject
 from fixtures.target.arithmetic import arithmetic_of
 from suites.framework.asking import asks
-from suites.framework.linking import Link, cases_of, settle_all, told
+from suites.framework.linking import cases_of, settle_all, told
 
 ACTIVATION, INFINITY = "propagation.link.activation", "propagation.link.infinity"
 DERIVATIVE, UNTOUCHED = "propagation.link.derivative", "propagation.link.untouched"
@@ -104,24 +105,24 @@ ACTIVATED = ((128, 128), 50, 16, "float32")
 """Networks of each nonlinearity."""
 
 ELEMENTWISE_LINKS = (
-    Link(ACTIVATION, "of zeros, subnormal, large and ordinary values is phi(z) up to its computation's rounding"),
-    Link(INFINITY, "of plus and minus infinity is phi's limit where phi gives one"),
-    Link(DERIVATIVE, "multiplies gradients by phi'(z) up to its computation's rounding"),
-    Link(UNTOUCHED, "leaves its input as it was"),
+    Question(ACTIVATION, "of zeros, subnormal, large and ordinary values is phi(z) up to its computation's rounding"),
+    Question(INFINITY, "of plus and minus infinity is phi's limit where phi gives one"),
+    Question(DERIVATIVE, "multiplies gradients by phi'(z) up to its computation's rounding"),
+    Question(UNTOUCHED, "leaves its input as it was"),
 )
 LINEAR_LINKS = (
-    Link(MATMUL, "gives W h + b up to the rounding of a sum of n products"),
-    Link(INPUT_GRADIENT, "gives input gradients W^T d up to the rounding of a sum of n products"),
-    Link(WEIGHT_GRADIENT, "gives gradients of weight and bias up to the rounding of a sum of n products"),
-    Link(INTEGERS, "sums up products of integers without error"),
-    Link(UNTOUCHED, "leaves inputs, weight and output gradients as they were"),
+    Question(MATMUL, "gives W h + b up to the rounding of a sum of n products"),
+    Question(INPUT_GRADIENT, "gives input gradients W^T d up to the rounding of a sum of n products"),
+    Question(WEIGHT_GRADIENT, "gives gradients of weight and bias up to the rounding of a sum of n products"),
+    Question(INTEGERS, "sums up products of integers without error"),
+    Question(UNTOUCHED, "leaves inputs, weight and output gradients as they were"),
 )
 NETWORK_LINKS = (
-    Link(ACTIVATION, "feed each layer phi(z) of the one before, up to its computation's rounding"),
-    Link(DERIVATIVE, "multiply gradients by phi'(z), up to its computation's rounding"),
-    Link(MATMUL, "compute each layer's z as W h of its own inputs, up to the rounding of a sum of n products"),
-    Link(INPUT_GRADIENT, "compute each layer's df/dh as W^T df/dz, up to the rounding of a sum of n products"),
-    Link(REPEATABLE, "give the same bits twice, in eval() and in train(), and in eval() with dropout in them"),
+    Question(ACTIVATION, "feed each layer phi(z) of the one before, up to its computation's rounding"),
+    Question(DERIVATIVE, "multiply gradients by phi'(z), up to its computation's rounding"),
+    Question(MATMUL, "compute each layer's z as W h of its own inputs, up to the rounding of a sum of n products"),
+    Question(INPUT_GRADIENT, "compute each layer's df/dh as W^T df/dz, up to the rounding of a sum of n products"),
+    Question(REPEATABLE, "give the same bits twice, in eval() and in train(), and in eval() with dropout in them"),
 )
 
 
@@ -147,7 +148,7 @@ def elementwise_cases(tier, run_seed, devices):
 def elementwise_questions(subject):
     what = subject.expect(Elementwise)
     how = f", {subject.numel} elements by {what.threads} threads," if subject.shape else ""
-    return [link.question(f"{what.activation} in {subject.dtype}{how}") for link in ELEMENTWISE_LINKS]
+    return [link.about(f"{what.activation} in {subject.dtype}{how}") for link in ELEMENTWISE_LINKS]
 
 
 def he(shape, dtype, device, path, nonlinearity="relu", **options):
@@ -169,7 +170,7 @@ def linear_questions(subject):
     n_out, n_in = subject.shape
     threads = subject.expect(Linear).threads
     how = f" by {threads} threads" if threads > 1 else ""
-    return [link.question(f"a linear layer from {n_in} to {n_out} in {subject.dtype}{how}") for link in LINEAR_LINKS]
+    return [link.about(f"a linear layer from {n_in} to {n_out} in {subject.dtype}{how}") for link in LINEAR_LINKS]
 
 
 def convolution_cases(tier, run_seed, devices):
@@ -189,7 +190,7 @@ def convolution_cases(tier, run_seed, devices):
 
 def convolution_questions(subject):
     shape = "x".join(map(str, subject.shape))
-    return [link.question(f"{subject.path} by {shape} in {subject.dtype}") for link in LINEAR_LINKS]
+    return [link.about(f"{subject.path} by {shape} in {subject.dtype}") for link in LINEAR_LINKS]
 
 
 def network_cases(tier, run_seed, devices):
@@ -208,7 +209,7 @@ def network_subjects(devices):
 
 
 def network_questions(subject):
-    return [link.question(f"{subject.path} networks in {subject.dtype}") for link in NETWORK_LINKS]
+    return [link.about(f"{subject.path} networks in {subject.dtype}") for link in NETWORK_LINKS]
 
 
 @asks(ELEMENTWISE, elementwise_cases, elementwise_questions)
@@ -216,7 +217,7 @@ def test_a_nonlinearity_is_what_it_is_called_element_by_element(case, findings):
     def read(found):
         return found.values, found.limits, found.slopes, told(found.overwritten, found.values.tried)
 
-    settle_all(findings, elementwise_questions, lambda seed: elementwise(case.subject, seed), read)
+    settle_all(findings, lambda seed: elementwise(case.subject, seed), read)
 
 
 @asks(MATMUL, linear_cases, linear_questions)
@@ -225,7 +226,7 @@ def test_a_linear_layer_is_a_product_of_matrices(case, findings, target):
         rounded = [Compared.of(found.rounded[name]) for name in (OUTPUTS, INPUT_GRADIENTS, WEIGHT_GRADIENTS)]
         return *rounded, Compared.of(found.exact), told(found.overwritten, len(found.exact))
 
-    settle_all(findings, linear_questions, lambda seed: linear_findings(case.subject, seed, target), read)
+    settle_all(findings, lambda seed: linear_findings(case.subject, seed, target), read)
 
 
 @asks(CONVOLUTIONS, convolution_cases, convolution_questions)
@@ -234,7 +235,7 @@ def test_a_convolution_is_a_product_of_patches(case, findings, target):
         rounded = [found.rounded[name] for name in (OUTPUTS, INPUT_GRADIENTS, WEIGHT_GRADIENTS)]
         return *rounded, found.exact, told(found.overwritten, 1)
 
-    settle_all(findings, convolution_questions, lambda seed: convolution_findings(case.subject, seed, target), read)
+    settle_all(findings, lambda seed: convolution_findings(case.subject, seed, target), read)
 
 
 @asks(NETWORKS, network_cases, network_questions)
@@ -243,4 +244,4 @@ def test_a_deep_network_is_linked_as_it_should_be(case, findings, target):
         repeated = told(found.differing, found.evaluations)
         return found.values, found.slopes, found.outputs, found.input_gradients, repeated
 
-    settle_all(findings, network_questions, lambda seed: network_findings(case.subject, seed, target), read)
+    settle_all(findings, lambda seed: network_findings(case.subject, seed, target), read)

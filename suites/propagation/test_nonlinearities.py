@@ -20,10 +20,11 @@ from fixtures.propagation.nonlinearities import (
 from fixtures.record.claim import Effect, Unit
 from fixtures.record.kinds import DeepNetwork, MomentMap, SingleLayer
 from fixtures.record.plan import Case
+from fixtures.record.question import Question
 from fixtures.record.subject import Subject
 from fixtures.statistics.laws import gain
 from fixtures.target.arithmetic import arithmetic_of
-from suites.framework.asking import ExactQuestion, asks
+from suites.framework.asking import asks
 from suites.framework.promising import judge_as_promised, promised
 from suites.framework.refuting import exact_case, settle
 from suites.propagation.tiers import FINER
@@ -63,12 +64,12 @@ def map_cases(tier, run_seed, devices):
 
 
 def map_questions(subject):
-    return [ExactQuestion(MAP, describe(activation_of(subject, MomentMap)))]
+    return [Question(MAP, describe(activation_of(subject, MomentMap)))]
 
 
 @asks(MAP, map_cases, map_questions)
 def test_the_moment_map_is_that_of_the_nonlinearity_as_torch_computes_it(case, findings, target):
-    (question,) = map_questions(case.subject)
+    (question,) = findings.questions
     activation = activation_of(case.subject, MomentMap)
 
     def is_as_by_quadrature():
@@ -91,12 +92,12 @@ def gain_questions(subject):
     activation = activation_of(subject, MomentMap)
     tabled = gain(subject.nonlinearity, None)
     says = f"with calculate_gain({subject.nonlinearity!r}), {tabled:.5g}, {activation.name} {fate(activation, tabled)}"
-    return [ExactQuestion(GAIN, f"{says}; under He it {fate(activation, he_gain(activation))}")]
+    return [Question(GAIN, f"{says}; under He it {fate(activation, he_gain(activation))}")]
 
 
 @asks(GAIN, gain_cases, gain_questions)
 def test_the_tables_gain_leads_where_the_map_says(case, findings, target):
-    (question,) = gain_questions(case.subject)
+    (question,) = findings.questions
     activation = activation_of(case.subject, MomentMap)
     tabled = gain(case.subject.nonlinearity, None)
 
@@ -125,7 +126,7 @@ def test_one_layer_changes_second_moments_and_gradients_by_the_maps_factors(case
     def run(draws, seed):
         return sample(case.subject, draws, seed, target)
 
-    judge_as_promised(findings, single_questions(case.subject), run, ("factor", "chi"))
+    judge_as_promised(findings, run, ("factor", "chi"))
 
 
 def deep_cases(tier, run_seed, devices):
@@ -143,4 +144,4 @@ def test_fifty_layers_change_second_moments_as_the_map_says(case, findings, targ
     def run(networks, seed):
         return descend(case.subject, networks, seed, target)
 
-    judge_as_promised(findings, deep_questions(case.subject), run, ("depth",))
+    judge_as_promised(findings, run, ("depth",))

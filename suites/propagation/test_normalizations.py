@@ -5,10 +5,11 @@ from __future__ import annotations
 from fixtures.propagation.links.matmul import INPUT_GRADIENTS, OUTPUTS, WEIGHT_GRADIENTS
 from fixtures.propagation.links.normalization import RUNNING, answered, exists, normalization_findings
 from fixtures.record.kinds import Normalization
+from fixtures.record.question import Question
 from fixtures.record.subject import Subject
 from fixtures.target.arithmetic import arithmetic_of
 from suites.framework.asking import asks
-from suites.framework.linking import Link, cases_of, settle_all
+from suites.framework.linking import cases_of, settle_all
 
 NORMALIZATIONS = "propagation.link.normalization"
 
@@ -33,16 +34,16 @@ NORMALIZED = (
 DTYPES = ("float64", "float32")
 
 LINKS = {
-    OUTPUTS: Link("propagation.link.norm_output", "gives w (x - mean) / sqrt(var + eps) + b, to within rounding"),
-    INPUT_GRADIENTS: Link(
+    OUTPUTS: Question("propagation.link.norm_output", "gives w (x - mean) / sqrt(var + eps) + b, to within rounding"),
+    INPUT_GRADIENTS: Question(
         "propagation.link.norm_input_gradient",
         "sends gradients back through mean and variance in training, past running statistics in eval(), to within "
         "rounding",
     ),
-    WEIGHT_GRADIENTS: Link(
+    WEIGHT_GRADIENTS: Question(
         "propagation.link.norm_weight_gradient", "adds up gradients of weight and bias to within rounding"
     ),
-    RUNNING: Link(
+    RUNNING: Question(
         "propagation.link.norm_running",
         "moves running statistics by the momentum, to the mean and the unbiased variance, in training alone",
     ),
@@ -62,16 +63,16 @@ def cases(tier, run_seed, devices):
 
 def questions(subject):
     shape = "x".join(map(str, subject.shape))
-    return [LINKS[name].question(f"{subject.path} of {shape} in {subject.dtype}") for name in answered(subject)]
+    return [LINKS[name].about(f"{subject.path} of {shape} in {subject.dtype}") for name in answered(subject)]
 
 
 @asks(NORMALIZATIONS, cases, questions)
 def test_a_normalization_is_what_float64_makes_of_it(case, findings):
     if not exists(case.subject):
-        findings.no_evidence(questions(case.subject), "this release of torch lacks the module")
+        findings.no_evidence("this release of torch lacks the module")
         return
 
     def read(found):
         return [found[name] for name in answered(case.subject)]
 
-    settle_all(findings, questions, lambda seed: normalization_findings(case.subject, seed), read)
+    settle_all(findings, lambda seed: normalization_findings(case.subject, seed), read)

@@ -73,4 +73,4 @@ def test_signals_and_gradients_follow_their_law_at_every_layer(case, findings, t
     def run(networks, seed):
         return gather(case.subject, networks, seed, case.resolution, target)
 
-    judge_as_promised(findings, plain_questions(case.subject), run, LAYER_BY_LAYER)
+    judge_as_promised(findings, run, LAYER_BY_LAYER)

@@ -31,9 +31,10 @@ from fixtures.propagation.ranges import (
 from fixtures.record.claim import Effect, Unit
 from fixtures.record.kinds import RangeNetwork, ReducedLayer, ReducedNetwork
 from fixtures.record.plan import Case
+from fixtures.record.question import Question
 from fixtures.record.subject import HALF_TYPES, Subject
 from fixtures.statistics.judgement import CERTAIN
-from suites.framework.asking import ExactQuestion, asks
+from suites.framework.asking import asks
 from suites.framework.promising import LAYER_BY_LAYER, judge_as_promised, promised
 from suites.framework.refuting import counterexample, exact_case, judge_what_is_drawn
 from suites.propagation.tiers import FINER
@@ -103,7 +104,7 @@ def product_questions(subject):
     allowed = setting.convolution if convolves else setting.linear
     layer = "a convolution" if convolves else "a linear layer"
     return [
-        ExactQuestion(
+        Question(
             PRODUCT, f"with {setting.says}, {layer}'s output and gradients are as exact as {allowed} factors allow"
         )
     ]
@@ -111,9 +112,9 @@ def product_questions(subject):
 
 @asks(PRODUCT, product_cases, product_questions)
 def test_products_are_as_exact_as_the_setting_promises(case, findings, target):
-    (question,) = product_questions(case.subject)
+    (question,) = findings.questions
     if not setting_of(case.subject).exists:
-        findings.no_evidence([question], MISSING)
+        findings.no_evidence(MISSING)
         return
     found = []
 
@@ -142,15 +143,14 @@ def network_cases(tier, run_seed, devices):
 
 @asks(NETWORK, network_cases, network_questions)
 def test_signals_and_gradients_follow_their_law_in_reduced_precision(case, findings, target):
-    questions = network_questions(case.subject)
     if not setting_of(case.subject).exists:
-        findings.no_evidence(questions, MISSING)
+        findings.no_evidence(MISSING)
         return
 
     def run(networks, seed):
         return gather_under(case.subject, networks, seed, case.resolution, target)
 
-    judge_as_promised(findings, questions, run, LAYER_BY_LAYER)
+    judge_as_promised(findings, run, LAYER_BY_LAYER)
 
 
 @dataclass(frozen=True)
@@ -173,11 +173,11 @@ class Range:
         """The one claim about a subject."""
         layer = self.predicted(subject)
         when = "nowhere within them" if layer is None else f"at about layer {layer}"
-        return [ExactQuestion(self.family, f"{self.says.format(dtype=subject.dtype)}: by the moment map, {when}")]
+        return [Question(self.family, f"{self.says.format(dtype=subject.dtype)}: by the moment map, {when}")]
 
     def answer(self, case, findings, target):
         """Follow networks; an end that has a chance of less than CERTAIN among all of them is a counterexample."""
-        (question,) = self.questions(case.subject)
+        (question,) = findings.questions
         found: list[End] = []
 
         def is_where_the_range_ends():
@@ -237,4 +237,4 @@ def test_as_many_outputs_round_to_zero_as_the_range_tells(case, findings, target
     def run(networks, seed):
         return fade(case.subject, networks, seed, target)
 
-    judge_what_is_drawn(findings, [(question, question.read) for question in fading_questions(case.subject)], run)
+    judge_what_is_drawn(findings, run)

@@ -14,9 +14,10 @@ from fixtures.propagation.residual_evidence import (
     residual_layer_questions,
 )
 from fixtures.record.plan import Case
+from fixtures.record.question import Question
 from fixtures.record.subject import Subject
 from fixtures.target.arithmetic import arithmetic_of
-from suites.framework.asking import ExactQuestion, asks
+from suites.framework.asking import asks
 from suites.framework.promising import LAYER_BY_LAYER, judge_as_promised, promised
 from suites.framework.refuting import counterexample, exact_case, judge_what_is_drawn
 from suites.propagation.tiers import FINER
@@ -62,7 +63,7 @@ def test_every_layer_of_a_residual_network_follows_its_law(case, findings, targe
     def run(networks, seed):
         return gather_layers(case.subject, networks, seed, case.resolution, target)
 
-    judge_as_promised(findings, residual_layer_questions(case.subject), run, LAYER_BY_LAYER)
+    judge_as_promised(findings, run, LAYER_BY_LAYER)
 
 
 def block_cases(tier, run_seed, devices):
@@ -76,7 +77,7 @@ def test_second_moments_grow_block_by_block_as_they_should(case, findings, targe
     def run(networks, seed):
         return gather_blocks(case.subject, networks, seed, target)
 
-    judge_what_is_drawn(findings, [(question, question.read) for question in block_questions(case.subject)], run)
+    judge_what_is_drawn(findings, run)
 
 
 def link_cases(tier, run_seed, devices):
@@ -92,18 +93,18 @@ FIRST = "propagation.residual.first_gradient"
 
 def link_questions(subject):
     about = Residual.of(subject)
-    norm = ExactQuestion(NORM, f"in {about}, batch normalization is what float64 makes of it, to within rounding")
+    norm = Question(NORM, f"in {about}, batch normalization is what float64 makes of it, to within rounding")
     return [
-        ExactQuestion(SKIP, f"in {about}, shortcut and branch are added and rounded once, and so are their gradients"),
+        Question(SKIP, f"in {about}, shortcut and branch are added and rounded once, and so are their gradients"),
         *([norm] if about.normalized else []),
-        ExactQuestion(FIRST, f"in {about}, gradients reach the first layer: finite, and zero at none"),
+        Question(FIRST, f"in {about}, gradients reach the first layer: finite, and zero at none"),
     ]
 
 
 @asks(LINKS, link_cases, link_questions)
 def test_sums_and_gradients_pass_through_every_block(case, findings, target):
     answer = {SKIP: sums, NORM: normalizations, FIRST: reaching}
-    for question in link_questions(case.subject):
+    for question in findings.questions:
         answer[question.family](case.subject, findings, question, target)
 
 

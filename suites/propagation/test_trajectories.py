@@ -61,7 +61,7 @@ def test_second_moments_follow_the_exact_law_of_the_logs(case, findings, target,
         kept.append(found)
         return found
 
-    judge_as_promised(findings, trajectory_questions(case.subject), run, ALL_LAYERS)
+    judge_as_promised(findings, run, ALL_LAYERS)
     if case.core and kept and not (kept[0].forward.unusable or kept[0].backward.unusable):
         for direction in ("forward", "backward"):
             keep_arrays(f"trajectory/{case.subject.key}/{direction}", bands(getattr(kept[0], direction)))

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from fixtures.record.claim import Effect, Unit
 from fixtures.record.kinds import Optimizer
+from fixtures.record.question import Question
 from fixtures.record.subject import Subject
 from fixtures.target.arithmetic import arithmetic_of
 from fixtures.training.numbers import ROUNDINGS, numbers_of
 from fixtures.training.recorded import PREFIX
-from suites.framework.asking import ExactQuestion, asks
+from suites.framework.asking import asks
 from suites.framework.refuting import exact_case, settle
 from suites.training.subjects import CONVOLUTIONAL, DEEP, TUTORIAL
 
@@ -48,14 +49,14 @@ def questions(subject):
     optimizer = subject.expect(Optimizer)
     name = f"twenty steps of {optimizer.initializer} on the {optimizer.network} network from NumPy's weights and data"
     return [
-        ExactQuestion(REPEATABLE, f"{name} give the same bits when they are taken again"),
-        ExactQuestion(LEARNS, f"{name} lower the loss on their batch"),
+        Question(REPEATABLE, f"{name} give the same bits when they are taken again"),
+        Question(LEARNS, f"{name} lower the loss on their batch"),
     ]
 
 
 @asks(REPEATABLE, cases, questions)
 def test_twenty_steps_from_fixed_numbers_are_kept(case, findings, keep_arrays):
-    repeatable, learns = questions(case.subject)
+    repeatable, learns = findings.questions
     kept = []
 
     def are_the_same_again():

@@ -8,10 +8,11 @@ from fixtures.propagation.links.comparing import Compared
 from fixtures.propagation.precision import autocast
 from fixtures.record.kinds import Optimizer
 from fixtures.record.plan import Case
+from fixtures.record.question import Question
 from fixtures.record.subject import Subject
 from fixtures.target.arithmetic import arithmetic_of
 from fixtures.training.steps import DEFAULT, IMPLEMENTATIONS, step_findings
-from suites.framework.asking import ExactQuestion, asks
+from suites.framework.asking import asks
 from suites.framework.refuting import counterexample
 from suites.training.subjects import CONVOLUTIONAL, DEEP, TUTORIAL
 
@@ -59,12 +60,12 @@ def questions(subject):
     how = f"under autocast to {subject.dtype}" if optimizer.autocast else f"in {subject.dtype}"
     name = f"three steps of {optimizer.initializer} on the {optimizer.network} network {how}"
     return [
-        ExactQuestion(FORWARD, f"{name}: every module's output is what it should be, up to its rounding"),
-        ExactQuestion(LOSS, f"{name}: the loss and its gradient are what they should be, up to their rounding"),
-        ExactQuestion(BACKWARD, f"{name}: every gradient of an input or parameter is that of this pass alone"),
-        ExactQuestion(UPDATES[DEFAULT], f"{name}: the optimizer updates as documented, up to its rounding"),
+        Question(FORWARD, f"{name}: every module's output is what it should be, up to its rounding"),
+        Question(LOSS, f"{name}: the loss and its gradient are what they should be, up to their rounding"),
+        Question(BACKWARD, f"{name}: every gradient of an input or parameter is that of this pass alone"),
+        Question(UPDATES[DEFAULT], f"{name}: the optimizer updates as documented, up to its rounding"),
         *(
-            ExactQuestion(UPDATES[other], f"{name}: with {other}=True the optimizer does what it does by default")
+            Question(UPDATES[other], f"{name}: with {other}=True the optimizer does what it does by default")
             for other in IMPLEMENTATIONS
         ),
     ]
@@ -72,17 +73,16 @@ def questions(subject):
 
 @asks(FORWARD, cases, questions)
 def test_a_step_is_what_it_should_be(case, findings):
-    asked = questions(case.subject)
     casts = case.subject.expect(Optimizer).autocast
     if casts and not autocast(case.subject.device, case.subject.dtype).exists:
-        findings.no_evidence(asked, MISSING)
+        findings.no_evidence(MISSING)
         return
     rounds = []
     words = counterexample(
         lambda: rounds.extend(step_findings(case.subject, findings.seed(str(number))) for number in range(case.draws))
     )
     if words:
-        for question in asked:
+        for question in findings.questions:
             findings.exact(question, words, 1)
         return
     columns = [
@@ -93,9 +93,9 @@ def test_a_step_is_what_it_should_be(case, findings):
     ]
     equal = {name: f"{share:.2%} equal to the last bit" for name, share in rounds[0].equal.items()}
     notes = [None, None, None, *map(equal.get, UPDATES)]
-    for question, column, note in zip(asked, columns, notes, strict=True):
+    for question, column, note in zip(findings.questions, columns, notes, strict=True):
         if None in column:
-            findings.no_evidence([question], LACKING)
+            findings.no_evidence(LACKING, [question])
             continue
         found = Compared.of(column)
         findings.exact(question, found.counterexample, found.tried, note=note, effect=found.effect)

@@ -10,21 +10,18 @@ from dataclasses import dataclass
 import torch
 
 from fixtures.record.kinds import Initialization
+from fixtures.record.question import Question
 from fixtures.weights.drawing import initialize
 from fixtures.weights.layouts import cut
-from suites.framework.refuting import ExactClaim, asks_exactly, settle
+from suites.framework.refuting import asks_exactly, settle
 
 SHAPE = (12, 8)
 """Long enough for the vectorized path; what autograd does depends on neither shape nor dtype."""
 
-NO_GRAPH = ExactClaim(
-    "weights.contract.autograd", "records no graph and keeps requires_grad, is_leaf, grad_fn and grad"
-)
-WRITTEN = ExactClaim("weights.contract.written", "writes a finite value to every element")
-GRAD_MODE = ExactClaim("weights.contract.grad_mode", "leaves grad mode and inference mode as they were")
-STALE = ExactClaim(
-    "weights.contract.stale_graph", "lets autograd notice that weights which it has saved are overwritten"
-)
+NO_GRAPH = Question("weights.contract.autograd", "records no graph and keeps requires_grad, is_leaf, grad_fn and grad")
+WRITTEN = Question("weights.contract.written", "writes a finite value to every element")
+GRAD_MODE = Question("weights.contract.grad_mode", "leaves grad mode and inference mode as they were")
+STALE = Question("weights.contract.stale_graph", "lets autograd notice that weights which it has saved are overwritten")
 
 
 @dataclass(frozen=True)
@@ -115,9 +112,9 @@ def test_autograd_takes_no_notice(case, findings, target):
             after = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
         assert after == before, f"(grad mode, inference mode) was {before} and is {after}"
 
-    settle(findings, NO_GRAPH.question(case.subject), records_nothing)
-    settle(findings, WRITTEN.question(case.subject), writes)
-    settle(findings, GRAD_MODE.question(case.subject), leaves_the_mode)
+    settle(findings, findings.asked(NO_GRAPH), records_nothing)
+    settle(findings, findings.asked(WRITTEN), writes)
+    settle(findings, findings.asked(GRAD_MODE), leaves_the_mode)
 
 
 def nan_weight(case):
@@ -148,4 +145,4 @@ def test_a_saved_weight_is_known_to_be_overwritten(case, findings, target):
             return
         raise AssertionError("a backward pass through the old weights used the new ones")
 
-    settle(findings, STALE.question(case.subject), is_noticed)
+    settle(findings, findings.asked(STALE), is_noticed)

@@ -7,11 +7,12 @@ import math
 from hypothesis import strategies as st
 
 from fixtures.record.claim import Effect, Unit
+from fixtures.record.question import Question
 from fixtures.record.subject import Subject
 from fixtures.statistics.formats import unit_roundoff
 from fixtures.statistics.laws import gain
 from fixtures.weights.gains import second_moment
-from suites.framework.asking import ExactQuestion, asks
+from suites.framework.asking import asks
 from suites.framework.refuting import exact_case, settle
 from suites.weights.spaces import NONLINEARITIES, no_slopes, unknown_nonlinearities
 
@@ -54,15 +55,15 @@ def table_questions(subject):
     factor = gain(name, None) ** 2 * second_moment(name, None).value
     change = f"multiplied by {factor:.4g}" if name in RULES_OF_THUMB else "kept"
     return [
-        ExactQuestion(TABLE, f"calculate_gain({name!r}) is {gain(name, None):.6g}, with {ignored}"),
-        ExactQuestion(MOMENT, f"by calculate_gain({name!r}) the second moment of a Gaussian input is {change}"),
+        Question(TABLE, f"calculate_gain({name!r}) is {gain(name, None):.6g}, with {ignored}"),
+        Question(MOMENT, f"by calculate_gain({name!r}) the second moment of a Gaussian input is {change}"),
     ]
 
 
 @asks(TABLE, table_cases, table_questions)
 def test_every_documented_gain_is_as_documented(case, findings, target):
     name = case.subject.nonlinearity
-    table, moment = table_questions(case.subject)
+    table, moment = findings.questions
     left = second_moment(name, None)
     factor = gain(name, None) ** 2 * left.value
 
@@ -88,15 +89,15 @@ def parameter_cases(tier, run_seed, devices):
 
 def parameter_questions(subject):
     return [
-        ExactQuestion(LEAKY, "calculate_gain('leaky_relu', a) is sqrt(2 / (1 + a**2)) for every number a"),
-        ExactQuestion(REFUSED_SLOPE, "calculate_gain('leaky_relu', a) refuses what is no number by ValueError"),
-        ExactQuestion(REFUSED_NAME, "calculate_gain refuses an unknown nonlinearity by ValueError"),
+        Question(LEAKY, "calculate_gain('leaky_relu', a) is sqrt(2 / (1 + a**2)) for every number a"),
+        Question(REFUSED_SLOPE, "calculate_gain('leaky_relu', a) refuses what is no number by ValueError"),
+        Question(REFUSED_NAME, "calculate_gain refuses an unknown nonlinearity by ValueError"),
     ]
 
 
 @asks(LEAKY, parameter_cases, parameter_questions)
 def test_slopes_count_and_nonsense_is_refused(case, findings, target):
-    leaky, wrong_slope, wrong_name = parameter_questions(case.subject)
+    leaky, wrong_slope, wrong_name = findings.questions
 
     def follows_the_formula(a):
         told, expected = target.calculate_gain("leaky_relu", a), math.sqrt(2 / (1 + a**2))

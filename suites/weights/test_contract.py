@@ -10,12 +10,13 @@ import msgspec
 import torch
 from hypothesis import strategies as st
 
+from fixtures.record.question import Question
 from fixtures.record.subject import DTYPES
 from fixtures.weights.drawing import initialize
 from fixtures.weights.layouts import cut
 from fixtures.weights.strategies import weight_shapes
 from fixtures.weights.streams import Stream, content
-from suites.framework.refuting import ExactClaim, asks_exactly, settle
+from suites.framework.refuting import asks_exactly, settle
 from suites.weights.spaces import no_slopes, unknown_modes, unknown_nonlinearities
 
 EXAMPLES = 50
@@ -30,25 +31,25 @@ ANY_VALUE = 0.5
 SHAPE = (12, 8)
 """Where the shape does not matter: two different fans, and long enough for the vectorized path."""
 
-TOO_FEW = ExactClaim(
+TOO_FEW = Question(
     "weights.contract.dimensions", "refuses fewer than two dimensions by ValueError, and leaves the tensor as it was"
 )
-MODE = ExactClaim("weights.contract.mode", "refuses an unknown mode by ValueError, and leaves the tensor as it was")
-NONLINEARITY = ExactClaim(
+MODE = Question("weights.contract.mode", "refuses an unknown mode by ValueError, and leaves the tensor as it was")
+NONLINEARITY = Question(
     "weights.contract.nonlinearity", "refuses an unknown nonlinearity by ValueError, and leaves the tensor as it was"
 )
-SLOPE = ExactClaim(
+SLOPE = Question(
     "weights.contract.slope", "refuses a slope that is no number by ValueError, and leaves the tensor as it was"
 )
-EXPANDED = ExactClaim(
+EXPANDED = Question(
     "weights.contract.expanded", "refuses an expanded tensor, whose elements share memory, by RuntimeError"
 )
-INTEGERS = ExactClaim("weights.contract.integers", "refuses integer and boolean tensors by RuntimeError")
-EMPTY = ExactClaim("weights.contract.empty", "returns a tensor without elements as it is, and draws nothing")
-EMPTY_WARNING = ExactClaim("weights.contract.empty_warning", "warns that initializing no elements does nothing")
-META = ExactClaim("weights.contract.meta", "returns a meta tensor as it is, and draws nothing")
-SILENT = ExactClaim("weights.contract.silent", "warns of nothing where a weight is initialized as documented")
-DEFAULTS = ExactClaim(
+INTEGERS = Question("weights.contract.integers", "refuses integer and boolean tensors by RuntimeError")
+EMPTY = Question("weights.contract.empty", "returns a tensor without elements as it is, and draws nothing")
+EMPTY_WARNING = Question("weights.contract.empty_warning", "warns that initializing no elements does nothing")
+META = Question("weights.contract.meta", "returns a meta tensor as it is, and draws nothing")
+SILENT = Question("weights.contract.silent", "warns of nothing where a weight is initialized as documented")
+DEFAULTS = Question(
     "weights.contract.defaults",
     "takes (tensor, a=0, mode='fan_in', nonlinearity='leaky_relu'), by place or by name, and means the same",
 )
@@ -80,7 +81,7 @@ def test_fewer_than_two_dimensions_are_refused(case, findings, target):
         refuses_with(case.subject, target, ValueError, weight)
 
     shapes = st.lists(st.integers(1, 64), max_size=1)
-    settle(findings, TOO_FEW.question(case.subject), is_refused, EXAMPLES, shape=shapes)
+    settle(findings, findings.asked(TOO_FEW), is_refused, EXAMPLES, shape=shapes)
 
 
 @asks_exactly(MODE)
@@ -88,7 +89,7 @@ def test_an_unknown_mode_is_refused(case, findings, target):
     def is_refused(mode):
         refuses_with(case.subject, target, ValueError, mode=mode)
 
-    settle(findings, MODE.question(case.subject), is_refused, EXAMPLES, mode=unknown_modes)
+    settle(findings, findings.asked(MODE), is_refused, EXAMPLES, mode=unknown_modes)
 
 
 @asks_exactly(NONLINEARITY)
@@ -96,7 +97,7 @@ def test_an_unknown_nonlinearity_is_refused(case, findings, target):
     def is_refused(nonlinearity):
         refuses_with(case.subject, target, ValueError, nonlinearity=nonlinearity)
 
-    settle(findings, NONLINEARITY.question(case.subject), is_refused, EXAMPLES, nonlinearity=unknown_nonlinearities)
+    settle(findings, findings.asked(NONLINEARITY), is_refused, EXAMPLES, nonlinearity=unknown_nonlinearities)
 
 
 @asks_exactly(SLOPE)
@@ -104,7 +105,7 @@ def test_a_slope_that_is_no_number_is_refused(case, findings, target):
     def is_refused(a):
         refuses_with(case.subject, target, ValueError, a=a)
 
-    settle(findings, SLOPE.question(case.subject), is_refused, EXAMPLES, a=no_slopes)
+    settle(findings, findings.asked(SLOPE), is_refused, EXAMPLES, a=no_slopes)
 
 
 @asks_exactly(EXPANDED)
@@ -117,7 +118,7 @@ def test_an_expanded_tensor_is_refused(case, findings, target):
     shapes = st.lists(st.integers(2, 9), min_size=2, max_size=5)
     settle(
         findings,
-        EXPANDED.question(case.subject),
+        findings.asked(EXPANDED),
         is_refused,
         FEW_EXAMPLES,
         shape=shapes,
@@ -134,7 +135,7 @@ def test_integer_tensors_are_refused(case, findings, target):
         )
 
     dtypes = st.sampled_from((torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64))
-    settle(findings, INTEGERS.question(case.subject), is_refused, FEW_EXAMPLES, dtype=dtypes, shape=weight_shapes(1000))
+    settle(findings, findings.asked(INTEGERS), is_refused, FEW_EXAMPLES, dtype=dtypes, shape=weight_shapes(1000))
 
 
 @st.composite
@@ -166,8 +167,8 @@ def test_a_tensor_without_elements_is_left_alone(case, findings, target):
         assert any("zero-element" in message for message in told), f"shape {shape}: warned of {told or 'nothing'}"
 
     space = {"shape": empty_shapes(), "dtype": st.sampled_from(DTYPES)}
-    settle(findings, EMPTY.question(case.subject), is_left_alone, EXAMPLES, **space)
-    settle(findings, EMPTY_WARNING.question(case.subject), is_warned_of, EXAMPLES, **space)
+    settle(findings, findings.asked(EMPTY), is_left_alone, EXAMPLES, **space)
+    settle(findings, findings.asked(EMPTY_WARNING), is_warned_of, EXAMPLES, **space)
 
 
 @asks_exactly(META)
@@ -182,7 +183,7 @@ def test_a_meta_tensor_is_left_alone(case, findings, target):
         assert torch.equal(stream.state(), before), f"shape {shape}: the default generator was used"
 
     space = {"shape": weight_shapes(), "dtype": st.sampled_from(DTYPES)}
-    settle(findings, META.question(case.subject), is_left_alone, EXAMPLES, **space)
+    settle(findings, findings.asked(META), is_left_alone, EXAMPLES, **space)
 
 
 @asks_exactly(SILENT, about=({"shape": SHAPE, "dtype": dtype} for dtype in DTYPES))
@@ -193,7 +194,7 @@ def test_a_usual_call_warns_of_nothing(case, findings, target):
             initialize(cut(case.subject, math.nan).weight, case.subject, target)
         assert not caught, f"{caught[0].category.__name__}: {caught[0].message}"
 
-    settle(findings, SILENT.question(case.subject), warns_of_nothing)
+    settle(findings, findings.asked(SILENT), warns_of_nothing)
 
 
 @asks_exactly(DEFAULTS, about=({"shape": SHAPE},))
@@ -215,4 +216,4 @@ def test_parameters_have_their_documented_names_order_and_defaults(case, finding
         for words, weights in given.items():
             assert eq(weights, given["by name"]), f"{words} and by name give different weights from the same seed"
 
-    settle(findings, DEFAULTS.question(case.subject), all_give_the_same)
+    settle(findings, findings.asked(DEFAULTS), all_give_the_same)

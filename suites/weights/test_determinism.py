@@ -6,10 +6,11 @@ from operator import eq
 
 import torch
 
+from fixtures.record.question import Question
 from fixtures.record.subject import DTYPES
 from fixtures.target.threads import using
 from fixtures.weights.streams import Stream, takes_generator
-from suites.framework.refuting import ExactClaim, asks_exactly, settle
+from suites.framework.refuting import asks_exactly, settle
 
 SIZES = ((3, 5), (4, 4), (17, 1), (181, 200))
 """15, 16 and 17 weights (torch vectorizes from 16 on, in blocks of 16), and 36 200, more than the 32 768 (torch's
@@ -21,15 +22,15 @@ THREADS = (1, 2, 3)
 CALLS = 3
 """A call may differ from the first by what the first has left behind; the third tells whether it alternates."""
 
-REPEATED = ExactClaim("weights.determinism.seed", "gives the same weights, bit for bit, after the same manual_seed")
-SEEDED = ExactClaim("weights.determinism.other_seed", "gives other weights after another manual_seed")
-SUCCESSIVE = ExactClaim("weights.determinism.successive", "gives other weights at each call")
-STATE = ExactClaim("weights.determinism.state", "repeats its weights from a restored generator state")
-FORKED = ExactClaim("weights.determinism.fork", "keeps to its stream in and after fork_rng")
-THREADED = ExactClaim("weights.determinism.threads", "gives the same weights with 1, 2 and 3 threads")
-DEFAULT = ExactClaim("weights.determinism.default", "draws from the default generator, and from no other")
-GENERATOR = ExactClaim("weights.determinism.generator", "draws from the generator that it is given")
-ALONE = ExactClaim("weights.determinism.default_alone", "leaves the default generator alone where it is given another")
+REPEATED = Question("weights.determinism.seed", "gives the same weights, bit for bit, after the same manual_seed")
+SEEDED = Question("weights.determinism.other_seed", "gives other weights after another manual_seed")
+SUCCESSIVE = Question("weights.determinism.successive", "gives other weights at each call")
+STATE = Question("weights.determinism.state", "repeats its weights from a restored generator state")
+FORKED = Question("weights.determinism.fork", "keeps to its stream in and after fork_rng")
+THREADED = Question("weights.determinism.threads", "gives the same weights with 1, 2 and 3 threads")
+DEFAULT = Question("weights.determinism.default", "draws from the default generator, and from no other")
+GENERATOR = Question("weights.determinism.generator", "draws from the generator that it is given")
+ALONE = Question("weights.determinism.default_alone", "leaves the default generator alone where it is given another")
 
 ABOUT = [{"shape": shape, "dtype": dtype} for shape in SIZES for dtype in DTYPES]
 
@@ -50,9 +51,9 @@ def test_the_seed_decides_the_weights(case, findings, target):
         drawn = [stream.bytes(seed), *(stream.bytes() for _ in range(CALLS - 1))]
         assert len(set(drawn)) == CALLS, "two calls in a row gave the same weights"
 
-    settle(findings, REPEATED.question(case.subject), repeats)
-    settle(findings, SEEDED.question(case.subject), differs_by_seed)
-    settle(findings, SUCCESSIVE.question(case.subject), differs_by_call)
+    settle(findings, findings.asked(REPEATED), repeats)
+    settle(findings, findings.asked(SEEDED), differs_by_seed)
+    settle(findings, findings.asked(SUCCESSIVE), differs_by_call)
 
 
 @asks_exactly(STATE, FORKED, about=ABOUT)
@@ -75,8 +76,8 @@ def test_the_stream_can_be_left_and_taken_up_again(case, findings, target):
             stream.bytes(other_seed)
         assert eq([first, stream.bytes()], expected), "what was drawn in fork_rng changed the stream outside"
 
-    settle(findings, STATE.question(case.subject), repeats_from_a_state)
-    settle(findings, FORKED.question(case.subject), keeps_to_the_stream)
+    settle(findings, findings.asked(STATE), repeats_from_a_state)
+    settle(findings, findings.asked(FORKED), keeps_to_the_stream)
 
 
 @asks_exactly(THREADED, about=ABOUT, on="cpu")
@@ -91,7 +92,7 @@ def test_the_number_of_threads_changes_nothing(case, findings, target):
         for number, weights in drawn.items():
             assert eq(weights, drawn[1]), f"{number} threads gave other weights than 1"
 
-    settle(findings, THREADED.question(case.subject), changes_nothing)
+    settle(findings, findings.asked(THREADED), changes_nothing)
 
 
 @asks_exactly(DEFAULT, GENERATOR, ALONE, about=ABOUT)
@@ -118,11 +119,11 @@ def test_one_generator_is_drawn_from_and_no_other(case, findings, target):
         stream.bytes(generator=stream.generator(seed))
         assert torch.equal(stream.state(), before), "the default generator has changed its state"
 
-    settle(findings, DEFAULT.question(case.subject), draws_from_the_default)
+    settle(findings, findings.asked(DEFAULT), draws_from_the_default)
     of_the_parameter = (GENERATOR, draws_from_the_given), (ALONE, leaves_the_default_alone)
     if not takes_generator(getattr(target, case.subject.initializer)):
         reason = f"{case.subject.initializer} has no parameter 'generator' here"
-        findings.no_evidence([claim.question(case.subject) for claim, _ in of_the_parameter], reason)
+        findings.no_evidence(reason, [findings.asked(claim) for claim, _ in of_the_parameter])
         return
     for claim, check in of_the_parameter:
-        settle(findings, claim.question(case.subject), check)
+        settle(findings, findings.asked(claim), check)

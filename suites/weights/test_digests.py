@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from operator import eq
 
+from fixtures.record.question import Question
 from fixtures.record.subject import DTYPES, HALF_TYPES, Subject
 from fixtures.weights.streams import DIGEST_SEED, Stream, content, digest
-from suites.framework.asking import ExactQuestion, asks
+from suites.framework.asking import asks
 from suites.framework.refuting import KAIMING, exact_case, settle
 
 DIGEST = "weights.determinism.digest"
@@ -37,7 +38,7 @@ def cases(tier, run_seed, devices):
 
 
 def questions(subject):
-    return [ExactQuestion(DIGEST, f"{subject.initializer} gives the same weights when a fixed seed is set again")]
+    return [Question(DIGEST, f"{subject.initializer} gives the same weights when a fixed seed is set again")]
 
 
 @asks(DIGEST, cases, questions)
@@ -49,5 +50,5 @@ def test_a_fixed_seed_has_one_digest(case, findings, target, keep_digest):
         keep_digest(case.subject.key, digest(weights))
         assert eq(stream.bytes(DIGEST_SEED), content(weights)), "the same seed gave other weights"
 
-    (question,) = questions(case.subject)
+    (question,) = findings.questions
     settle(findings, question, has_one_digest)

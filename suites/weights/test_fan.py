@@ -15,16 +15,17 @@ from hypothesis import strategies as st
 from fixtures.record.claim import Effect, Unit
 from fixtures.record.kinds import Initialization
 from fixtures.record.plan import Case
+from fixtures.record.question import Question
 from fixtures.record.subject import Subject
 from fixtures.statistics.judgement import draws_to_resolve
 from fixtures.statistics.laws import fan
 from fixtures.weights.drawing import tensors
 from fixtures.weights.fan_oracle import PLAIN, count_terms
 from fixtures.weights.proportions import NotProportional, agrees, drawn_ratio
-from fixtures.weights.scales import ScaleQuestion, mean_square
+from fixtures.weights.scales import mean_square, scale_question
 from fixtures.weights.strategies import weight_shapes
 from suites.framework.asking import asks
-from suites.framework.refuting import KAIMING, ExactClaim, Inconclusive, asks_exactly, judge_what_is_drawn, settle
+from suites.framework.refuting import KAIMING, Inconclusive, asks_exactly, judge_what_is_drawn, settle
 from suites.weights.spaces import MODES
 
 SCALE = "weights.fan.scale"
@@ -53,8 +54,8 @@ LAYERS = {
 }
 """Layers that sum other terms than a weight's shape tells torch, and one (dilation) that does not."""
 
-COUNTED = ExactClaim("weights.fan.counted", "scales by the number of terms that a layer with such a weight sums")
-RULE = ExactClaim("weights.fan.rule", "scales by torch's documented rule for shapes, whatever the layer sums")
+COUNTED = Question("weights.fan.counted", "scales by the number of terms that a layer with such a weight sums")
+RULE = Question("weights.fan.rule", "scales by torch's documented rule for shapes, whatever the layer sums")
 
 
 def scale_cases(tier, run_seed, devices):
@@ -70,7 +71,7 @@ def scale_cases(tier, run_seed, devices):
 def scale_questions(subject):
     terms = count_terms(PLAIN[len(subject.shape)], subject.shape).of(subject.mode).mean
     says = f"the scale of {subject.initializer} weights is that of a {subject.mode} of {terms:g}, as counted"
-    return [ScaleQuestion(SCALE, says, subject, 1 / math.sqrt(terms))]
+    return [scale_question(SCALE, says, subject, 1 / math.sqrt(terms))]
 
 
 @asks(SCALE, scale_cases, scale_questions)
@@ -78,7 +79,7 @@ def test_the_scale_is_that_of_the_counted_fan(case, findings, target):
     def gather(draws, seed):
         return mean_square(tensors(case.subject, draws, seed, target))
 
-    judge_what_is_drawn(findings, [(question, question.read) for question in scale_questions(case.subject)], gather)
+    judge_what_is_drawn(findings, gather)
 
 
 def one_input(subject):
@@ -112,7 +113,7 @@ def test_the_fan_is_counted_right_for_every_shape(case, findings, target):
         uses_the_fan(subject, terms, findings.seed("ratio"), target, words)
 
     space = {"shape": weight_shapes(MOST_WEIGHTS), "mode": st.sampled_from(MODES)}
-    settle(findings, COUNTED.question(case.subject), uses_the_count, EXAMPLES, **space)
+    settle(findings, findings.asked(COUNTED), uses_the_count, EXAMPLES, **space)
 
 
 @dataclass(frozen=True)
@@ -164,4 +165,4 @@ def test_the_rule_for_shapes_is_the_documented_one_where_layers_sum_other_terms(
         words = f"where the documented rule says {rule.fan}"
         uses_the_fan(case.subject, rule.fan, findings.seed("ratio"), target, words)
 
-    settle(findings, RULE.question(case.subject), uses_the_rule, note=rule.fact, effect=rule.effect)
+    settle(findings, findings.asked(RULE), uses_the_rule, note=rule.fact, effect=rule.effect)

@@ -51,8 +51,7 @@ def test_weights_follow_the_promised_law(case, findings, target, keep_sketch):
     def gather(draws, seed):
         return draw(case.subject, draws, seed, target)
 
-    questions = [(question, question.read) for question in law_questions(case.subject)]
-    keep_sketch(findings.judge(questions, gather))
+    keep_sketch(findings.judge(gather))
 
 
 def half_uniform_cases(tier, run_seed, devices):
@@ -68,5 +67,4 @@ def test_half_type_uniforms_follow_the_promised_law(case, findings, target, keep
     def gather(draws, seed):
         return count(case.subject, draws, seed, target)
 
-    questions = [(question, question.read) for question in marginal_questions(case.subject)]
-    keep_sketch(findings.judge(questions, gather))
+    keep_sketch(findings.judge(gather))

@@ -9,13 +9,14 @@ import torch
 from hypothesis import strategies as st
 
 from fixtures.record.plan import Case
+from fixtures.record.question import Question
 from fixtures.record.subject import DTYPES, Subject
 from fixtures.weights.drawing import draw, initialize
 from fixtures.weights.layouts import DIMENSIONS, cut
 from fixtures.weights.marginal_questions import marginal_questions
 from fixtures.weights.strategies import draws_for
 from suites.framework.asking import asks
-from suites.framework.refuting import KAIMING, ExactClaim, asks_exactly, judge_what_is_drawn, settle
+from suites.framework.refuting import KAIMING, asks_exactly, judge_what_is_drawn, settle
 
 EXAMPLES = 8
 """For each of 4 dtypes, 7 layouts and 2 initializers: 448 shapes in all."""
@@ -23,9 +24,9 @@ EXAMPLES = 8
 SENTINEL = 1000.0
 """A value that every dtype has and no draw can be: the largest std there is is 5/3 (tanh, a fan of 1)."""
 
-PLACE = ExactClaim("weights.contract.place", "returns the same tensor, its storage, shape, strides and dtype kept")
-WRITTEN = ExactClaim("weights.contract.written", "writes a finite value to every element")
-NEIGHBOURS = ExactClaim("weights.contract.neighbours", "leaves the rest of a weight's storage alone")
+PLACE = Question("weights.contract.place", "returns the same tensor, its storage, shape, strides and dtype kept")
+WRITTEN = Question("weights.contract.written", "writes a finite value to every element")
+NEIGHBOURS = Question("weights.contract.neighbours", "leaves the rest of a weight's storage alone")
 
 LAYOUT_LAW = "weights.layout_law"
 LAW_SHAPE = (24, 16, 3, 3)
@@ -58,7 +59,7 @@ def test_a_weight_stays_where_and_what_it_is(case, findings, target):
         changed = [name for name, value in properties(weight).items() if value != before[name]]
         assert not changed, f"shape {shape}: {', '.join(changed)} changed"
 
-    settle(findings, PLACE.question(case.subject), stays, EXAMPLES, shape=shapes(case.subject.layout))
+    settle(findings, findings.asked(PLACE), stays, EXAMPLES, shape=shapes(case.subject.layout))
 
 
 def properties(weight):
@@ -82,7 +83,7 @@ def test_every_element_is_written(case, findings, target):
             left = int((~torch.isfinite(weight) | (weight == SENTINEL)).sum())
             assert not left, f"shape {shape}: {left} of {weight.numel()} elements are unwritten or not finite"
 
-    settle(findings, WRITTEN.question(case.subject), is_written, EXAMPLES, shape=shapes(case.subject.layout))
+    settle(findings, findings.asked(WRITTEN), is_written, EXAMPLES, shape=shapes(case.subject.layout))
 
 
 @asks_exactly(NEIGHBOURS, about=[fields for fields in layouts if fields["layout"] != "contiguous"])
@@ -93,7 +94,7 @@ def test_what_lies_beside_a_weight_is_left_alone(case, findings, target):
         touched = int((piece.neighbours() != SENTINEL).sum())
         assert not touched, f"shape {shape}: {touched} elements beside the weight were written to"
 
-    settle(findings, NEIGHBOURS.question(case.subject), is_left_alone, EXAMPLES, shape=shapes(case.subject.layout))
+    settle(findings, findings.asked(NEIGHBOURS), is_left_alone, EXAMPLES, shape=shapes(case.subject.layout))
 
 
 def law_cases(tier, run_seed, devices):
@@ -111,4 +112,4 @@ def test_weights_of_every_layout_follow_the_promised_law(case, findings, target)
     def gather(draws, seed):
         return draw(case.subject, draws, seed, target)
 
-    judge_what_is_drawn(findings, [(question, question.read) for question in marginal_questions(case.subject)], gather)
+    judge_what_is_drawn(findings, gather)

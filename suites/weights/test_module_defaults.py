@@ -9,6 +9,7 @@ from torch import nn
 
 from fixtures.record.kinds import Initialization
 from fixtures.record.plan import Case
+from fixtures.record.question import Question
 from fixtures.record.subject import DTYPES, Subject
 from fixtures.statistics.laws import grid_law
 from fixtures.weights.drawing import sketch_of_many
@@ -23,7 +24,7 @@ from fixtures.weights.small_models import (
     unequal_layers,
 )
 from fixtures.weights.sums import deviates, scale_error
-from suites.framework.asking import ExactQuestion, asks
+from suites.framework.asking import asks
 from suites.framework.refuting import Inconclusive, exact_case, judge_what_is_drawn, settle
 
 DEFAULTS_FAMILY = "weights.defaults"
@@ -116,8 +117,7 @@ def test_parameters_follow_the_law_of_their_module(case, findings):
     def gather(draws, seed):
         return draw_default(case.subject, draws, seed)
 
-    questions = [(question, question.read) for question in law_of_default_questions(case.subject)]
-    judge_what_is_drawn(findings, questions, gather)
+    judge_what_is_drawn(findings, gather)
 
 
 def constant_cases(tier, run_seed, devices):
@@ -128,12 +128,12 @@ def constant_cases(tier, run_seed, devices):
 
 
 def constant_questions(subject):
-    yield ExactQuestion(CONSTANTS, f"{named(subject)} is {DEFAULTS[subject.initializer].law:g} everywhere")
+    yield Question(CONSTANTS, f"{named(subject)} is {DEFAULTS[subject.initializer].law:g} everywhere")
 
 
 @asks(CONSTANTS, constant_cases, constant_questions)
 def test_constants_are_what_they_should_be(case, findings):
-    (question,) = constant_questions(case.subject)
+    (question,) = findings.questions
     promised = DEFAULTS[case.subject.initializer].law
 
     def check():
@@ -175,8 +175,7 @@ def test_the_tutorials_loop_gives_its_network_he_weights_and_default_biases(case
     def gather(draws, seed):
         return sketch_of_many(tutorial_draws(parameter, math.ceil(draws / case.subject.numel), seed, target), law)
 
-    questions = [(question, question.read) for question in tutorial_questions(case.subject)]
-    judge_what_is_drawn(findings, questions, gather)
+    judge_what_is_drawn(findings, gather)
 
 
 def distinct_cases(tier, run_seed, devices):
@@ -186,12 +185,12 @@ def distinct_cases(tier, run_seed, devices):
 
 def distinct_questions(subject):
     models = f"one {subject.initializer} and between two"
-    yield ExactQuestion(DISTINCT, f"random parameters of equal shape differ within {models}")
+    yield Question(DISTINCT, f"random parameters of equal shape differ within {models}")
 
 
 @asks(DISTINCT, distinct_cases, distinct_questions)
 def test_no_two_random_parameters_of_a_model_are_equal(case, findings):
-    (question,) = distinct_questions(case.subject)
+    (question,) = findings.questions
 
     def check():
         torch.manual_seed(findings.seed("screen"))
@@ -209,12 +208,12 @@ def clone_cases(tier, run_seed, devices):
 
 
 def clone_questions(subject):
-    yield ExactQuestion(CLONES, "nn.TransformerEncoder starts with equal layers: it copies the one that it is given")
+    yield Question(CLONES, "nn.TransformerEncoder starts with equal layers: it copies the one that it is given")
 
 
 @asks(CLONES, clone_cases, clone_questions)
 def test_a_transformer_encoder_starts_with_copies_of_one_layer(case, findings):
-    (question,) = clone_questions(case.subject)
+    (question,) = findings.questions
 
     def check():
         torch.manual_seed(findings.seed("screen"))

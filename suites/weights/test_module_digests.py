@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from operator import eq
 
+from fixtures.record.question import Question
 from fixtures.weights.module_defaults import DEFAULTS, Missing, drawn_parameters
 from fixtures.weights.streams import DIGEST_SEED, content, digest
-from suites.framework.asking import ExactQuestion, asks
+from suites.framework.asking import asks
 from suites.framework.refuting import Inconclusive, exact_case, settle
 
 MODULE_DIGEST = "weights.determinism.module_digest"
@@ -23,7 +24,7 @@ def cases(tier, run_seed, devices):
 
 
 def questions(subject):
-    yield ExactQuestion(MODULE_DIGEST, f"{subject.initializer} starts the same when a fixed seed is set again")
+    yield Question(MODULE_DIGEST, f"{subject.initializer} starts the same when a fixed seed is set again")
 
 
 @asks(MODULE_DIGEST, cases, questions)
@@ -36,5 +37,5 @@ def test_a_fixed_seed_has_one_digest(case, findings, keep_digest):
         keep_digest(case.subject.key, digest(first))
         assert eq(content(first), content(again)), "the same seed gave other weights"
 
-    (question,) = questions(case.subject)
+    (question,) = findings.questions
     settle(findings, question, has_one_digest)

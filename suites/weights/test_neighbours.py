@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 
 from fixtures.record.plan import Case
+from fixtures.record.question import Question
 from fixtures.record.subject import DTYPES, HALF_TYPES, Subject
 from fixtures.statistics.laws import promised_law
 from fixtures.weights.drawing import draw, empty, initialize
 from fixtures.weights.marginal_questions import questions_of_law
 from fixtures.weights.orthogonal import gain_of, gather_haar, not_orthogonal, promised_product, signs
-from fixtures.weights.questions import Question
 from fixtures.weights.strategies import draws_for
-from suites.framework.asking import ExactQuestion, asks
+from suites.framework.asking import asks
 from suites.framework.refuting import exact_case, judge_what_is_drawn, settle
 
 NEIGHBOURS = "weights.neighbours"
@@ -86,8 +86,7 @@ def test_weights_follow_the_law_of_their_initializer(case, findings, target):
     def gather(draws, seed):
         return draw(case.subject, draws, seed, target)
 
-    questions = [(question, question.read) for question in neighbour_questions(case.subject)]
-    judge_what_is_drawn(findings, questions, gather)
+    judge_what_is_drawn(findings, gather)
 
 
 SEED_OF_A_ZERO = 28587
@@ -106,12 +105,12 @@ def outlier_cases(tier, run_seed, devices):
 
 
 def outlier_questions(subject):
-    yield ExactQuestion(OUTLIERS, f"no weight of {subject.initializer} lies {FAR} std from the mean")
+    yield Question(OUTLIERS, f"no weight of {subject.initializer} lies {FAR} std from the mean")
 
 
 @asks(OUTLIERS, outlier_cases, outlier_questions)
 def test_a_uniform_draw_of_zero_becomes_no_outlier(case, findings, target):
-    (question,) = outlier_questions(case.subject)
+    (question,) = findings.questions
 
     def check():
         torch.manual_seed(SEED_OF_A_ZERO)
@@ -137,12 +136,12 @@ def orthogonal_cases(tier, run_seed, devices):
 
 def orthogonal_questions(subject):
     or_refused = ", or are refused: torch has no QR for them" if subject.dtype in HALF_TYPES else ""
-    yield ExactQuestion(ORTHOGONAL, f"{subject.initializer} weights are orthogonal to within rounding{or_refused}")
+    yield Question(ORTHOGONAL, f"{subject.initializer} weights are orthogonal to within rounding{or_refused}")
 
 
 @asks(ORTHOGONAL, orthogonal_cases, orthogonal_questions)
 def test_orthogonal_weights_are_orthogonal(case, findings, target):
-    (question,) = orthogonal_questions(case.subject)
+    (question,) = findings.questions
 
     def check():
         torch.manual_seed(findings.seed("screen"))
@@ -190,5 +189,4 @@ def test_orthogonal_weights_favour_no_direction(case, findings, target):
     def gather(draws, seed):
         return gather_haar(case.subject, draws, seed, target)
 
-    questions = [(question, question.read) for question in haar_questions(case.subject)]
-    judge_what_is_drawn(findings, questions, gather)
+    judge_what_is_drawn(findings, gather)

@@ -27,9 +27,8 @@ from fixtures.record.claim import Verdict
 from fixtures.record.kinds import ReducedNetwork
 from fixtures.record.subject import HALF_TYPES
 from fixtures.target.target import Target
-from suites.framework.asking import Findings
 from suites.machinery.chance import ALARM, SURE, agrees, no_oftener, within_chance
-from suites.machinery.making.answering import answers, cases_of, target_of
+from suites.machinery.making.answering import answers, cases_of, findings_of, target_of
 from suites.propagation import test_precision as suite
 
 pytestmark = SURE
@@ -92,7 +91,7 @@ def test_a_plan_of_another_release_gets_no_evidence_where_a_setting_is_missing(m
     monkeypatch.setattr(suite, "setting_of", lambda subject: replace(setting_of(subject), exists=False))
 
     for test, case in zip((PRODUCT_TEST, NETWORK_TEST), cases, strict=True):
-        findings = Findings(case=case, run_seed=1, torch_version="9", known=(), rerun="")
+        findings = findings_of(test, case, run_seed=1)
         test(case=case, findings=findings, target=TORCH)
         assert {claim.verdict for claim in findings.claims} == {Verdict.NO_EVIDENCE}
 
