@@ -15,9 +15,9 @@ from fixtures.propagation.trajectories import drawing, networks_to_resolve, squa
 from fixtures.record.plan import Case
 from fixtures.record.question import Question
 from fixtures.record.subject import Subject
-from suites.framework.asking import asks
-from suites.framework.promising import ALL_LAYERS, judge_as_promised, promised
-from suites.framework.refuting import exact_case, judge_what_is_drawn, settle
+from suites.framework.exact_claims import exact_case, settle
+from suites.framework.questions import asks
+from suites.framework.statistical_claims import ALL_LAYERS, judge_as_promised, judge_what_is_drawn, promised
 from suites.propagation.tiers import FINER_OF_MANY
 
 ZEROS = "propagation.control.zeros"

@@ -19,9 +19,9 @@ from fixtures.record.plan import Case
 from fixtures.record.question import Question
 from fixtures.record.subject import Subject
 from fixtures.target.arithmetic import arithmetic_of
-from suites.framework.asking import asks
-from suites.framework.promising import LAYER_BY_LAYER, judge_as_promised, promised
-from suites.framework.refuting import counterexample, exact_case
+from suites.framework.exact_claims import counterexample, exact_case
+from suites.framework.questions import asks
+from suites.framework.statistical_claims import LAYER_BY_LAYER, judge_as_promised, promised
 from suites.propagation.tiers import FINER
 
 LAWS = "propagation.convolutions"
@@ -41,8 +41,8 @@ SAMPLES = {"padded": 24, "unpadded": 8, "strided": 24, "dilated": 24, "transpose
 """In a batch. On a CPU torch chooses among its own kernels, NNPACK's and oneDNN's by this, with thresholds at 16."""
 
 RESOLUTION = 0.3
-"""Relative scale error in each layer alone that networks are drawn for (see promising.py); torch's default is off by
-59 %."""
+"""Relative scale error in each layer alone that networks are drawn for (see statistical_claims.py); torch's default is
+off by 59 %."""
 
 CORE_RESOLUTION = 0.07
 """That of the core network; all its layers together show 0.8 % forward and 0.4 % backward."""

@@ -6,8 +6,8 @@ from fixtures.propagation.links.dropout import calls_to_resolve, dropout_questio
 from fixtures.record.kinds import Dropout
 from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
-from suites.framework.asking import asks
-from suites.framework.promising import judge_as_promised
+from suites.framework.questions import asks
+from suites.framework.statistical_claims import judge_as_promised
 from suites.propagation.tiers import FINER_OF_MANY
 
 DROPOUT = "propagation.dropout"

@@ -17,8 +17,8 @@ from fixtures.record.kinds import Convolution, Elementwise, Linear
 from fixtures.record.question import Question
 from fixtures.record.subject import DTYPES, HALF_TYPES, Subject
 from fixtures.target.arithmetic import arithmetic_of
-from suites.framework.asking import asks
-from suites.framework.linking import cases_of, settle_all, told
+from suites.framework.links import cases_of, settle_all, told
+from suites.framework.questions import asks
 
 ACTIVATION, INFINITY = "propagation.link.activation", "propagation.link.infinity"
 DERIVATIVE, UNTOUCHED = "propagation.link.derivative", "propagation.link.untouched"

@@ -24,9 +24,9 @@ from fixtures.record.question import Question
 from fixtures.record.subject import Subject
 from fixtures.statistics.laws import gain
 from fixtures.target.arithmetic import arithmetic_of
-from suites.framework.asking import asks
-from suites.framework.promising import judge_as_promised, promised
-from suites.framework.refuting import exact_case, settle
+from suites.framework.exact_claims import exact_case, settle
+from suites.framework.questions import asks
+from suites.framework.statistical_claims import judge_as_promised, promised
 from suites.propagation.tiers import FINER
 
 MAP = "propagation.nonlinearity.map"

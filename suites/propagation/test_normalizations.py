@@ -8,8 +8,8 @@ from fixtures.record.kinds import Normalization
 from fixtures.record.question import Question
 from fixtures.record.subject import Subject
 from fixtures.target.arithmetic import arithmetic_of
-from suites.framework.asking import asks
-from suites.framework.linking import cases_of, settle_all
+from suites.framework.links import cases_of, settle_all
+from suites.framework.questions import asks
 
 NORMALIZATIONS = "propagation.link.normalization"
 

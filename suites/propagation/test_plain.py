@@ -9,15 +9,15 @@ from fixtures.propagation.plain_questions import plain_questions
 from fixtures.record.kinds import PlainNetwork
 from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
-from suites.framework.asking import asks
-from suites.framework.promising import LAYER_BY_LAYER, judge_as_promised, promised
+from suites.framework.questions import asks
+from suites.framework.statistical_claims import LAYER_BY_LAYER, judge_as_promised, promised
 from suites.propagation.tiers import FINER
 
 PLAIN = "propagation.plain"
 
 SIZES = (
     # width or widths, layers, inputs, dtype, relative scale error in each layer alone that networks are drawn for, and
-    # what is left of its degrees of freedom (see promising.py): signals of deep networks grow alike
+    # what is left of its degrees of freedom (see statistical_claims.py): signals of deep networks grow alike
     ((256, 256), 64, 64, "float32", 0.02, 1.0),
     ((1024, 1024), 50, 64, "float32", 0.03, 1.0),
     ((96, 160), 128, 32, "float32", 0.05, 1.0),

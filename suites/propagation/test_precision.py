@@ -34,9 +34,9 @@ from fixtures.record.plan import Case
 from fixtures.record.question import Question
 from fixtures.record.subject import HALF_TYPES, Subject
 from fixtures.statistics.judgement import CERTAIN
-from suites.framework.asking import asks
-from suites.framework.promising import LAYER_BY_LAYER, judge_as_promised, promised
-from suites.framework.refuting import counterexample, exact_case, judge_what_is_drawn
+from suites.framework.exact_claims import counterexample, exact_case
+from suites.framework.questions import asks
+from suites.framework.statistical_claims import LAYER_BY_LAYER, judge_as_promised, judge_what_is_drawn, promised
 from suites.propagation.tiers import FINER
 
 PRODUCT = "propagation.precision.product"

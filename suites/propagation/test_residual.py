@@ -17,9 +17,9 @@ from fixtures.record.plan import Case
 from fixtures.record.question import Question
 from fixtures.record.subject import Subject
 from fixtures.target.arithmetic import arithmetic_of
-from suites.framework.asking import asks
-from suites.framework.promising import LAYER_BY_LAYER, judge_as_promised, promised
-from suites.framework.refuting import counterexample, exact_case, judge_what_is_drawn
+from suites.framework.exact_claims import counterexample, exact_case
+from suites.framework.questions import asks
+from suites.framework.statistical_claims import LAYER_BY_LAYER, judge_as_promised, judge_what_is_drawn, promised
 from suites.propagation.tiers import FINER
 
 LAYERS = "propagation.residual.layers"
@@ -37,8 +37,8 @@ NARROW = 8
 """The same where no layer has to speak for itself."""
 
 RESOLUTION = 0.5
-"""Relative scale error in each of 156 layers alone that networks are drawn for (see promising.py); the narrowest has
-144 weights. torch's default is off by 59 %. Together they show 1 %."""
+"""Relative scale error in each of 156 layers alone that networks are drawn for (see statistical_claims.py); the
+narrowest has 144 weights. torch's default is off by 59 %. Together they show 1 %."""
 
 NETWORKS = 12
 """Whose growth is compared with that of as many of NumPy's. Fewer than ten give no rank test a p-value of 1e-4."""

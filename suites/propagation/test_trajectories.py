@@ -8,12 +8,13 @@ from fixtures.propagation.trajectories import bands, gather, networks_to_resolve
 from fixtures.propagation.trajectory_questions import TRAJECTORY, trajectory_questions
 from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
-from suites.framework.asking import asks
-from suites.framework.promising import ALL_LAYERS, judge_as_promised, promised
+from suites.framework.questions import asks
+from suites.framework.statistical_claims import ALL_LAYERS, judge_as_promised, promised
 from suites.propagation.tiers import FINER_OF_MANY
 
 SIZES = (
-    # width or widths, layers, nonlinearity, relative scale error of all layers that is drawn for (see promising.py)
+    # width or widths, layers, nonlinearity, relative scale error of all layers that is drawn for (see
+    # statistical_claims.py)
     ((16, 16), 50, "relu", 0.005),
     ((64, 64), 64, "relu", 0.01),
     ((256, 256), 50, "relu", 0.015),

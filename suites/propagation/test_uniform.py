@@ -8,8 +8,8 @@ from fixtures.propagation.trajectories import networks_to_resolve as trajectorie
 from fixtures.propagation.uniform_law import compared_questions, gather_compared, gather_layers, uniform_questions
 from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
-from suites.framework.asking import asks
-from suites.framework.promising import LAYER_BY_LAYER, judge_as_promised, promised
+from suites.framework.questions import asks
+from suites.framework.statistical_claims import LAYER_BY_LAYER, judge_as_promised, promised
 from suites.propagation.tiers import FINER_OF_MANY
 
 LAYERS, TRAJECTORIES = "propagation.uniform", "propagation.uniform.trajectory"

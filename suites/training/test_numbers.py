@@ -12,8 +12,8 @@ from fixtures.record.subject import Subject
 from fixtures.target.arithmetic import arithmetic_of
 from fixtures.training.numbers import ROUNDINGS, numbers_of
 from fixtures.training.recorded import PREFIX
-from suites.framework.asking import asks
-from suites.framework.refuting import exact_case, settle
+from suites.framework.exact_claims import exact_case, settle
+from suites.framework.questions import asks
 from suites.training.subjects import CONVOLUTIONAL, DEEP, TUTORIAL
 
 REPEATABLE, LEARNS = "training.numbers.repeatable", "training.numbers.learns"

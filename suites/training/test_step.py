@@ -12,8 +12,8 @@ from fixtures.record.question import Question
 from fixtures.record.subject import Subject
 from fixtures.target.arithmetic import arithmetic_of
 from fixtures.training.steps import DEFAULT, IMPLEMENTATIONS, step_findings
-from suites.framework.asking import asks
-from suites.framework.refuting import counterexample
+from suites.framework.exact_claims import counterexample
+from suites.framework.questions import asks
 from suites.training.subjects import CONVOLUTIONAL, DEEP, TUTORIAL
 
 FORWARD, LOSS, BACKWARD = "training.step.forward", "training.step.loss", "training.step.backward"

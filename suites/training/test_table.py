@@ -10,8 +10,8 @@ from fixtures.record.subject import Subject
 from fixtures.training.digits import DigitsError, digits
 from fixtures.training.table import OPTIMIZERS
 from fixtures.training.table_questions import FAMILY, gather_table, table_questions
-from suites.framework.asking import asks
-from suites.framework.refuting import judge_what_is_drawn
+from suites.framework.questions import asks
+from suites.framework.statistical_claims import judge_what_is_drawn
 
 WIDTH = 64
 

@@ -6,8 +6,8 @@ from fixtures.record.kinds import TutorialProgram
 from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
 from fixtures.training.tutorial import gather_tutorial, tutorial_questions
-from suites.framework.asking import asks
-from suites.framework.refuting import judge_what_is_drawn
+from suites.framework.questions import asks
+from suites.framework.statistical_claims import judge_what_is_drawn
 
 TUTORIAL = "training.tutorial"
 

@@ -13,7 +13,7 @@ from fixtures.record.kinds import Initialization
 from fixtures.record.question import Question
 from fixtures.weights.drawing import initialize
 from fixtures.weights.layouts import cut
-from suites.framework.refuting import asks_exactly, settle
+from suites.framework.exact_claims import asks_exactly, settle
 
 SHAPE = (12, 8)
 """Long enough for the vectorized path; what autograd does depends on neither shape nor dtype."""

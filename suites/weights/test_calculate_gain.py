@@ -12,8 +12,8 @@ from fixtures.record.subject import Subject
 from fixtures.statistics.formats import unit_roundoff
 from fixtures.statistics.laws import gain
 from fixtures.weights.gains import second_moment
-from suites.framework.asking import asks
-from suites.framework.refuting import exact_case, settle
+from suites.framework.exact_claims import exact_case, settle
+from suites.framework.questions import asks
 from suites.weights.spaces import NONLINEARITIES, no_slopes, unknown_nonlinearities
 
 EXAMPLES = 50

@@ -16,7 +16,7 @@ from fixtures.weights.drawing import initialize
 from fixtures.weights.layouts import cut
 from fixtures.weights.strategies import weight_shapes
 from fixtures.weights.streams import Stream, content
-from suites.framework.refuting import asks_exactly, settle
+from suites.framework.exact_claims import asks_exactly, settle
 from suites.weights.spaces import no_slopes, unknown_modes, unknown_nonlinearities
 
 EXAMPLES = 50

@@ -10,7 +10,7 @@ from fixtures.record.question import Question
 from fixtures.record.subject import DTYPES
 from fixtures.target.threads import using
 from fixtures.weights.streams import Stream, takes_generator
-from suites.framework.refuting import asks_exactly, settle
+from suites.framework.exact_claims import asks_exactly, settle
 
 SIZES = ((3, 5), (4, 4), (17, 1), (181, 200))
 """15, 16 and 17 weights (torch vectorizes from 16 on, in blocks of 16), and 36 200, more than the 32 768 (torch's

@@ -10,8 +10,8 @@ from operator import eq
 from fixtures.record.question import Question
 from fixtures.record.subject import DTYPES, HALF_TYPES, Subject
 from fixtures.weights.streams import DIGEST_SEED, Stream, content, digest
-from suites.framework.asking import asks
-from suites.framework.refuting import KAIMING, exact_case, settle
+from suites.framework.exact_claims import KAIMING, exact_case, settle
+from suites.framework.questions import asks
 
 DIGEST = "weights.determinism.digest"
 PLAIN = ("xavier_normal_", "xavier_uniform_", "trunc_normal_", "orthogonal_", "normal_", "uniform_")

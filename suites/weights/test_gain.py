@@ -17,8 +17,9 @@ from fixtures.weights.drawing import tensors
 from fixtures.weights.proportions import NotProportional, agrees, drawn_ratio
 from fixtures.weights.scales import mean_square, scale_question
 from fixtures.weights.streams import Stream
-from suites.framework.asking import asks
-from suites.framework.refuting import KAIMING, Inconclusive, asks_exactly, judge_what_is_drawn, settle
+from suites.framework.exact_claims import KAIMING, Inconclusive, asks_exactly, settle
+from suites.framework.questions import asks
+from suites.framework.statistical_claims import judge_what_is_drawn
 from suites.weights.spaces import NONLINEARITIES
 
 EXAMPLES = 30

@@ -16,7 +16,7 @@ from fixtures.weights.strategies import (
     half_uniforms,
     kaiming_subjects,
 )
-from suites.framework.asking import asks
+from suites.framework.questions import asks
 
 LAW = "weights.law"
 MARGINAL = "weights.marginal"

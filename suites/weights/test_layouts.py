@@ -15,8 +15,9 @@ from fixtures.weights.drawing import draw, initialize
 from fixtures.weights.layouts import DIMENSIONS, cut
 from fixtures.weights.marginal_questions import marginal_questions
 from fixtures.weights.strategies import draws_for
-from suites.framework.asking import asks
-from suites.framework.refuting import KAIMING, asks_exactly, judge_what_is_drawn, settle
+from suites.framework.exact_claims import KAIMING, asks_exactly, settle
+from suites.framework.questions import asks
+from suites.framework.statistical_claims import judge_what_is_drawn
 
 EXAMPLES = 8
 """For each of 4 dtypes, 7 layouts and 2 initializers: 448 shapes in all."""

@@ -24,8 +24,9 @@ from fixtures.weights.small_models import (
     unequal_layers,
 )
 from fixtures.weights.sums import deviates, scale_error
-from suites.framework.asking import asks
-from suites.framework.refuting import Inconclusive, exact_case, judge_what_is_drawn, settle
+from suites.framework.exact_claims import Inconclusive, exact_case, settle
+from suites.framework.questions import asks
+from suites.framework.statistical_claims import judge_what_is_drawn
 
 DEFAULTS_FAMILY = "weights.defaults"
 CONSTANTS = "weights.defaults.constants"

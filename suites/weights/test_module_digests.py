@@ -10,8 +10,8 @@ from operator import eq
 from fixtures.record.question import Question
 from fixtures.weights.module_defaults import DEFAULTS, Missing, drawn_parameters
 from fixtures.weights.streams import DIGEST_SEED, content, digest
-from suites.framework.asking import asks
-from suites.framework.refuting import Inconclusive, exact_case, settle
+from suites.framework.exact_claims import Inconclusive, exact_case, settle
+from suites.framework.questions import asks
 
 MODULE_DIGEST = "weights.determinism.module_digest"
 

@@ -12,8 +12,9 @@ from fixtures.weights.drawing import draw, empty, initialize
 from fixtures.weights.marginal_questions import questions_of_law
 from fixtures.weights.orthogonal import gain_of, gather_haar, not_orthogonal, promised_product, signs
 from fixtures.weights.strategies import draws_for
-from suites.framework.asking import asks
-from suites.framework.refuting import exact_case, judge_what_is_drawn, settle
+from suites.framework.exact_claims import exact_case, settle
+from suites.framework.questions import asks
+from suites.framework.statistical_claims import judge_what_is_drawn
 
 NEIGHBOURS = "weights.neighbours"
 HAAR = "weights.neighbours.haar"

@@ -14,7 +14,8 @@ from fixtures.record.claim import Claim, Verdict, claim_id
 from fixtures.record.plan import Case
 from fixtures.record.subject import Subject, seed_for
 from fixtures.target.target import Target
-from suites.framework.asking import Findings, questions_of
+from suites.framework.findings import Findings
+from suites.framework.questions import questions_of
 from suites.machinery.chance import fresh_seed
 
 SEED = 1

@@ -1,18 +1,21 @@
-"""What a case promises to resolve, and that no claim holds which could not have seen it."""
+"""Statistical claims: how they are judged, and that none holds which could not have seen what its case resolves."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeVar
 
 import msgspec
 
 from fixtures.record.claim import Reading
 from fixtures.record.question import Question
-from suites.framework.asking import Findings
-from suites.framework.refuting import judge_what_is_drawn
+from suites.framework.exact_claims import counterexample
+from suites.framework.findings import Findings
+
+Evidence = TypeVar("Evidence")
 
 DRAWN = 0.9
 """Networks are drawn for nine tenths of the error that is promised to be seen. How many they must be is estimated for a
@@ -41,6 +44,32 @@ def as_promised(reading: Reading, resolution: float) -> Reading:
         return reading
     words = f"{reading.detectable} would be seen at best, {100 * resolution:.3g}% was promised"
     return msgspec.structs.replace(reading, blind=words)
+
+
+@dataclass(frozen=True)
+class Broken:
+    """Evidence that could not be gathered, because the target raised an exception."""
+
+    words: str
+
+
+def judge_what_is_drawn(
+    findings: Findings,
+    gather: Callable[[int, int], Evidence],
+    questions: Iterable[Question[Evidence]] | None = None,
+) -> None:
+    """Judge statistical questions; where the target raises an exception instead of drawing, all are violated."""
+
+    def gathered(draws: int, draw_seed: int) -> Evidence | Broken:
+        evidence: list[Evidence] = []
+        words = counterexample(lambda: evidence.append(gather(draws, draw_seed)))
+        return Broken(words) if words else evidence[0]
+
+    def read(question: Question[Evidence], evidence: Evidence | Broken) -> Reading:
+        return Reading(n=0, broken=evidence.words) if isinstance(evidence, Broken) else question.read(evidence)
+
+    asked = findings.questions if questions is None else questions
+    findings.judge(gathered, [replace(question, read=partial(read, question)) for question in asked])
 
 
 def judge_as_promised(findings: Findings, gather: Callable[[int, int], Any], properties: tuple[str, ...]) -> None:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from fixtures.record.claim import Effect, Reading, Unit, Verdict
 from fixtures.record.question import Question
 from fixtures.record.subject import Subject
-from suites.framework.asking import Findings
-from suites.framework.refuting import Inconclusive, exact_case, judge_what_is_drawn, settle
+from suites.framework.exact_claims import Inconclusive, exact_case, settle
+from suites.framework.findings import Findings
+from suites.framework.statistical_claims import judge_what_is_drawn
 
 FAMILY = "weights.contract.example"
 QUESTION = Question(FAMILY, "numbers are small")

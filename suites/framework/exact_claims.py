@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from fixtures.record.claim import Effect, Reading
+from fixtures.record.claim import Effect
 from fixtures.record.plan import Case
 from fixtures.record.question import Question
 from fixtures.record.safe_text import printable
 from fixtures.record.subject import Subject
-from suites.framework.asking import Findings, asks
+from suites.framework.findings import Findings
+from suites.framework.questions import asks
 
 KAIMING = ("kaiming_normal_", "kaiming_uniform_")
 
@@ -128,32 +128,3 @@ def counterexample(check: Check) -> str | None:
 def _first_line(error: Exception) -> str:
     """What the target, or an assertion about it, says first; a target's words are text from outside."""
     return printable(next(iter(str(error).splitlines()), "")) or "no reason given"
-
-
-Evidence = TypeVar("Evidence")
-
-
-@dataclass(frozen=True)
-class Broken:
-    """Evidence that could not be gathered, because the target raised an exception."""
-
-    words: str
-
-
-def judge_what_is_drawn(
-    findings: Findings,
-    gather: Callable[[int, int], Evidence],
-    questions: Iterable[Question[Evidence]] | None = None,
-) -> None:
-    """Judge statistical questions; where the target raises an exception instead of drawing, all are violated."""
-
-    def gathered(draws: int, draw_seed: int) -> Evidence | Broken:
-        evidence: list[Evidence] = []
-        words = counterexample(lambda: evidence.append(gather(draws, draw_seed)))
-        return Broken(words) if words else evidence[0]
-
-    def read(question: Question[Evidence], evidence: Evidence | Broken) -> Reading:
-        return Reading(n=0, broken=evidence.words) if isinstance(evidence, Broken) else question.read(evidence)
-
-    asked = findings.questions if questions is None else questions
-    findings.judge(gathered, [replace(question, read=partial(read, question)) for question in asked])

@@ -8,8 +8,8 @@ from typing import TypeVar
 from fixtures.propagation.links.comparing import Compared
 from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
-from suites.framework.asking import Findings
-from suites.framework.refuting import counterexample
+from suites.framework.exact_claims import counterexample
+from suites.framework.findings import Findings
 
 Found = TypeVar("Found")
 

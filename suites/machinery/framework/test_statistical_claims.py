@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from fixtures.record.claim import Effect, Reading, Unit, Verdict
-from suites.framework.promising import DRAWN, as_promised, promised
+from suites.framework.statistical_claims import DRAWN, as_promised, promised
 from suites.machinery.chance import SURE, fresh_seed
 from suites.machinery.making.answering import cases_of, findings_of, target_of
 from suites.propagation import test_plain as suite

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -14,7 +13,7 @@ from fixtures.record.plan import Case
 from fixtures.record.question import Question
 from fixtures.record.subject import Subject
 from fixtures.rules.known_violations import Known
-from suites.framework.asking import Findings, asks, explain, planned_claims
+from suites.framework.findings import Findings, explain
 
 SUBJECT = Subject("kaiming_normal_", (256, 128), nonlinearity="relu")
 OF_STD = Unit.STD
@@ -229,23 +228,6 @@ def test_an_effect_is_joined_to_its_unit():
     assert str(Effect(3.3, Unit.KS)) == "3.3 KS distance"
 
 
-def test_a_test_that_asks_nothing_plans_nothing(request):
-    assert planned_claims([request.node]) == ()
-
-
-@asks("weights.of_no_plan", lambda tier, run_seed, devices: (), lambda subject: ())
-def a_test_of_a_newer_suite(case):
-    """Asks about cases that an older plan does not know."""
-
-
-def test_a_test_that_the_plan_knows_no_case_of_plans_nothing():
-    # pytest calls such a test once, with a placeholder, and skips it.
-    placeholder = SimpleNamespace(params={"case": object()})
-    item = SimpleNamespace(callspec=placeholder, get_closest_marker=lambda name: a_test_of_a_newer_suite.pytestmark[0])
-
-    assert planned_claims([item]) == ()
-
-
 def test_an_effect_without_its_standard_error_is_a_family_that_is_not_finished():
     made = findings(replace(SCALE, read=lambda drawn: Reading(n=drawn, p=0.5, effect=Effect(0.1, OF_STD))))
 
@@ -264,9 +246,3 @@ def test_a_claim_is_answered_as_the_question_of_its_family():
 def test_an_exact_claim_has_no_reading():
     with pytest.raises(TypeError, match="an exact claim is answered by a counterexample"):
         findings(SCALE).judge(lambda draws, seed: draws)
-
-
-def test_a_question_about_something_names_it():
-    assert Question("weights.contract.mode", "refuses a mode").about("kaiming_normal_") == Question(
-        "weights.contract.mode", "kaiming_normal_ refuses a mode"
-    )
