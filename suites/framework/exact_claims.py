@@ -1,4 +1,4 @@
-"""How a check becomes a finding: what it asserts in vain, or what the target raises, is a counterexample."""
+"""Exact claims: whatever a check asserts in vain, or the target raises, is a counterexample."""
 
 from __future__ import annotations
 
@@ -40,7 +40,16 @@ def exact_case(family: str, subject: Subject) -> Case:
 def kaiming_cases(
     family: str, variations: Iterable[Fields], on: str | None, tier: str, run_seed: int, devices: tuple[str, ...]
 ) -> Iterator[Case]:
-    """A case for each device, Kaiming initializer and variation of a subject's fields."""
+    """A case for each device, Kaiming initializer and variation of a subject's fields.
+
+    Args:
+        family: of the cases.
+        variations: fields of the subjects.
+        on: the only device that is asked; None for all.
+        tier: that is asked.
+        run_seed: of the plan.
+        devices: that are asked.
+    """
     for device in devices if on is None else (on,):
         for initializer in KAIMING:
             for fields in variations:
@@ -72,7 +81,17 @@ def settle(
     effect: Effect | None = None,
     **space: st.SearchStrategy[Any],
 ) -> None:
-    """Answer an exact question by `check`: called once, or with `examples` that Hypothesis draws from a space."""
+    """Answer an exact question by a check.
+
+    Args:
+        findings: of the case.
+        question: to be answered.
+        check: raises an exception where the claim is violated.
+        examples: number of them that Hypothesis draws from `space`; without a space, `check` is called once.
+        note: recorded beside a claim that holds.
+        effect: likewise.
+        space: strategy for each argument of `check`.
+    """
     tried = 0
 
     def counted(**example: Any) -> None:
@@ -90,7 +109,14 @@ def settle(
 
 
 def _explored(check: Check, examples: int, run_seed: int, space: dict[str, st.SearchStrategy[Any]]) -> Check:
-    """A property that Hypothesis tries on a space; the same run's seed gives the same examples."""
+    """A property that Hypothesis tries on a space; the same run's seed gives the same examples.
+
+    Args:
+        check: called with each example.
+        examples: number of them.
+        run_seed: of the examples.
+        space: strategy for each argument of `check`.
+    """
     options = settings(
         database=None,
         deadline=None,
@@ -104,7 +130,7 @@ def _explored(check: Check, examples: int, run_seed: int, space: dict[str, st.Se
 
 
 def counterexample(check: Check) -> str | None:
-    """What refutes a claim, in words; None if nothing does. Warnings are no counterexample.
+    """Counterexample by which a check fails, in words; None if it passes. Warnings are no counterexample.
 
     A check asserts that large values are equal by `operator.eq`: two that are compared within the assertion itself,
     pytest explains line by line where CI is set, which takes it minutes for a weight's bytes.
@@ -126,5 +152,5 @@ def counterexample(check: Check) -> str | None:
 
 
 def _first_line(error: Exception) -> str:
-    """What the target, or an assertion about it, says first; a target's words are text from outside."""
+    """First line of an exception's message, printable: a target's words are text from outside."""
     return printable(next(iter(str(error).splitlines()), "")) or "no reason given"

@@ -82,9 +82,14 @@ class Findings:
         note: str | None = None,
         effect: Effect | None = None,
     ) -> None:
-        """Record a contract claim: `counterexample` in words, or None after `tried` examples.
+        """Record an exact claim.
 
-        `note` and `effect` are what a reader should know of a claim that holds: a recorded fact and its size.
+        Args:
+            question: that is answered.
+            counterexample: in words; None where there was none.
+            tried: number of examples.
+            note: a fact to know of a claim that holds.
+            effect: its size.
         """
         reading = Reading(n=tried, effect=effect, broken=counterexample)
         verdict = Verdict.VIOLATED if counterexample else Verdict.HOLDS

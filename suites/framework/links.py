@@ -1,4 +1,4 @@
-"""How claims about links are asked and answered: exact ones, of everything that was found in a case's rounds."""
+"""Exact claims about links, each answered by all that was found in a case's rounds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from suites.framework.findings import Findings
 Found = TypeVar("Found")
 
 ROUNDS = {"quick": 1, "full": 4, "soak": 16}
-"""How often everything is tried, on fresh random values."""
+"""Rounds by tier, each on fresh random values."""
 
 
 def cases_of(family: str, tier: str, subjects: Iterable[Subject]) -> Iterator[Case]:
@@ -24,7 +24,7 @@ def cases_of(family: str, tier: str, subjects: Iterable[Subject]) -> Iterator[Ca
 
 
 def told(words: str | None, tried: int) -> Compared:
-    """A finding without a size: `words` of a counterexample, or None after so many were tried."""
+    """A finding without a size: `words` of a counterexample, or None after `tried` examples."""
     return Compared(tried, 0.0, words)
 
 

@@ -22,10 +22,10 @@ DRAWN = 0.9
 mean layer and exact tests; taps in the padding and Chernoff's bound (9.20 standard errors for 8.64) take up to 7 %."""
 
 LAYER_BY_LAYER = ("scale", "layer")
-"""What a promise about each layer covers: all layers together, and each alone."""
+"""Properties that a promise about each layer covers: all layers together, and each alone."""
 
 ALL_LAYERS = ("location", "mean")
-"""What a promise about all layers together covers."""
+"""Properties that a promise about all layers together covers."""
 
 
 def promised(drawn_for: float, left: float = 1.0) -> float:
