@@ -107,12 +107,7 @@ class ClaimChange(msgspec.Struct, frozen=True, kw_only=True):
     def topic(self) -> tuple[str, str, str]:
         """Family, initializer and dtype: what a reader thinks of as one finding; empty names without any finding."""
         claim = self.claim
-        return (claim.family, initializer_of(claim), claim.subject.dtype) if claim else (self.id, "", "")
-
-
-def initializer_of(claim: Claim) -> str:
-    """The initializer without the arguments that its name may carry, such as "trunc_normal_(std=0.02)"."""
-    return claim.subject.initializer.partition("(")[0]
+        return (claim.family, claim.subject.name, claim.subject.dtype) if claim else (self.id, "", "")
 
 
 @dataclass(frozen=True)
@@ -215,7 +210,7 @@ def _defects(claim: Claim) -> set[_Defect]:
     Two defects of two releases may violate one and the same claim: what a user of either release lives with is that,
     say, the location of bfloat16 uniforms is off, whichever mistake is behind it.
     """
-    where = (initializer_of(claim), claim.subject.dtype, claim.subject.device)
+    where = (claim.subject.name, claim.subject.dtype, claim.subject.device)
     return {(claim.known, *where), (claim.family, *where)}
 
 

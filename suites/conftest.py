@@ -29,14 +29,17 @@ from fixtures.target.device import unavailable
 from fixtures.target.target import Target, TargetError, load_target
 from fixtures.weights.draws import count
 from fixtures.weights.sketch import SALTED, Sketch
-from suites.framework import asking, recording
+from suites.framework import recorder
+from suites.framework.findings import Findings
+from suites.framework.questions import planned_claims, questions_of
+from suites.framework.recorder import Recorder
 from suites.framework.settings import Settings, add_options, read_settings
 
 settings_key = pytest.StashKey[Settings]()
 plan_key = pytest.StashKey[Plan]()
 target_key = pytest.StashKey[Target]()
 known_key = pytest.StashKey[tuple[Any, ...]]()
-findings_key = pytest.StashKey[asking.Findings]()
+findings_key = pytest.StashKey[Findings]()
 digests_key = pytest.StashKey[dict[str, str]]()
 
 
@@ -80,7 +83,7 @@ def pytest_configure(config: pytest.Config) -> None:
     except (FaultError, TargetError, KnownError, run_folder.RecordError) as error:
         raise pytest.UsageError(str(error)) from None
     if worker is None:
-        config.pluginmanager.register(Controller(config, recording.Recorder(settings)), "kaiming gate controller")
+        config.pluginmanager.register(Controller(config, Recorder(settings)), "kaiming gate controller")
 
 
 def _plan(settings: Settings) -> Plan:
@@ -135,7 +138,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Write down which claims the selected tests will make, before the first is made."""
-    claims = asking.planned_claims(items)
+    claims = planned_claims(items)
     duplicates = {name for name, group in itertools.groupby(sorted(claims)) if len(list(group)) > 1}
     if duplicates:
         raise pytest.UsageError(f"planned twice: {sorted(duplicates)[0]}")
@@ -176,12 +179,13 @@ def target(request: pytest.FixtureRequest) -> Target:
 
 
 @pytest.fixture
-def findings(request: pytest.FixtureRequest, case: Case) -> asking.Findings:
+def findings(request: pytest.FixtureRequest, case: Case) -> Findings:
     """Takes this test's findings; devices that are missing here are answered at once."""
-    config = request.config
+    config, mark = request.config, request.node.get_closest_marker("asks")
     plan, settings = config.stash[plan_key], config.stash[settings_key]
-    found = asking.Findings(
+    found = Findings(
         case=case,
+        questions=questions_of(mark, case),
         run_seed=plan.seed,
         torch_version=str(torch.__version__),
         # Of any target: a foreign one fills its weights by torch's functions, and torch's gelu is asked beside it. What
@@ -192,8 +196,7 @@ def findings(request: pytest.FixtureRequest, case: Case) -> asking.Findings:
     )
     request.node.stash[findings_key] = found
     if reason := unavailable(case.subject.device):
-        mark = request.node.get_closest_marker("asks")
-        found.no_evidence(mark.args[2](case.subject), reason)
+        found.no_evidence(reason)
         found.conclude()
     return found
 
@@ -210,7 +213,7 @@ def keep_sketch(request: pytest.FixtureRequest, case: Case, target: Target) -> C
         if case.core:
             seed = seed_for(settings.salt, case.subject.key, SALTED)
             salted = count(case.subject, judgement.draws_to_resolve(case.resolution), seed, target)
-            recording.keep_sketch(settings.run_dir, case.subject, sketch, salted, settings.salt)
+            recorder.keep_sketch(settings.run_dir, case.subject, sketch, salted, settings.salt)
 
     return keep
 
@@ -218,7 +221,7 @@ def keep_sketch(request: pytest.FixtureRequest, case: Case, target: Target) -> C
 @pytest.fixture
 def keep_arrays(request: pytest.FixtureRequest) -> Callable[[str, dict[str, Any]], None]:
     """Keeps arrays in the run, as `<name>/<key>` in sketches.npz: name, arrays."""
-    return partial(recording.keep_arrays, request.config.stash[settings_key].run_dir)
+    return partial(recorder.keep_arrays, request.config.stash[settings_key].run_dir)
 
 
 @pytest.fixture
@@ -274,7 +277,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
 class Controller:
     """Hooks of the process that keeps the record: the only one, or the one that pytest-xdist's workers report to."""
 
-    def __init__(self, config: pytest.Config, recorder: recording.Recorder) -> None:
+    def __init__(self, config: pytest.Config, recorder: Recorder) -> None:
         self.config = config
         self.recorder = recorder
         self.recording = False

@@ -12,7 +12,7 @@ from fixtures.record.claim import Effect
 from fixtures.record.run_folder import Run
 from fixtures.record.subject import Subject
 from fixtures.rules.known_violations import NAME
-from reports.comparison import ClaimChange, initializer_of
+from reports.comparison import ClaimChange
 
 Kind = Literal[
     "law",
@@ -83,7 +83,7 @@ class Standing:
         violated = [claim for change in changes if (claim := change.violation)]
         return Standing(
             subjects=frozenset(claim.subject.key for claim in violated),
-            callables=frozenset(initializer_of(claim) for claim in violated if claim.family.startswith(CONTRACT)),
+            callables=frozenset(claim.subject.name for claim in violated if claim.family.startswith(CONTRACT)),
             cut_short=bool(baseline.failure or candidate.failure),
         )
 

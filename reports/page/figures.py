@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from markupsafe import Markup
 
 from fixtures.clock.results import Pairing
 from fixtures.record.claim import Verdict
+from fixtures.record.kinds import PlainNetwork
 from fixtures.record.run_folder import Run
 from fixtures.record.subject import Subject
 from fixtures.statistics.formats import FloatArray
@@ -212,16 +212,14 @@ def _unbroken(number: str) -> str:
     return number.replace(" ", "\N{NO-BREAK SPACE}")
 
 
-_PLAIN = re.compile(r"plain_(\w+)\((\d+)")
-
-
 def _network(subject: Subject | None, name: str) -> str:
     """A network in words, as far as its subject tells."""
     if subject is None:
         return name
     widths = " and ".join(map(str, sorted(set(subject.shape))))
-    plain = _PLAIN.match(subject.path)
-    layers = f"{plain[2]} layers of width {widths}, {plain[1]}" if plain else f"{subject.path} of width {widths}"
+    what, layers = subject.what, f"{subject.path} of width {widths}"
+    if isinstance(what, PlainNetwork):
+        layers = f"{what.layers} layers of width {widths}, {what.activation}"
     return f"{layers}, {subject.initializer} in {subject.dtype}"
 
 

@@ -1,1 +1,1 @@
-"""How a suite asks: questions on pytest's marks, counterexamples by Hypothesis, the recorder, the settings."""
+"""Asking: questions on pytest's marks, counterexamples by Hypothesis, the recorder, the settings."""

@@ -13,10 +13,11 @@ from fixtures.propagation.controls import (
 from fixtures.propagation.plain import Plain, path_of
 from fixtures.propagation.trajectories import drawing, networks_to_resolve, squares_of_many
 from fixtures.record.plan import Case
+from fixtures.record.question import Question
 from fixtures.record.subject import Subject
-from suites.framework.asking import ExactQuestion, asks
-from suites.framework.promising import ALL_LAYERS, judge_as_promised, promised
-from suites.framework.refuting import exact_case, judge_what_is_drawn, settle
+from suites.framework.exact_claims import exact_case, settle
+from suites.framework.questions import asks
+from suites.framework.statistical_claims import ALL_LAYERS, judge_as_promised, judge_what_is_drawn, promised
 from suites.propagation.tiers import FINER_OF_MANY
 
 ZEROS = "propagation.control.zeros"
@@ -79,7 +80,7 @@ def zeros_cases(tier, run_seed, devices):
 
 
 def zeros_questions(subject):
-    return [ExactQuestion(ZEROS, "networks of zeros have no signal after any layer, and no gradient")]
+    return [Question(ZEROS, "networks of zeros have no signal after any layer, and no gradient")]
 
 
 @asks(CONTROL, control_cases, control_questions)
@@ -87,7 +88,7 @@ def test_a_control_fails_at_its_own_rate(case, findings, target):
     def run(networks, seed):
         return gather_control(case.subject, networks, seed, target)
 
-    judge_as_promised(findings, control_questions(case.subject), run, ALL_LAYERS)
+    judge_as_promised(findings, run, ALL_LAYERS)
 
 
 @asks(OVERFLOW, overflow_cases, overflow_questions)
@@ -95,12 +96,12 @@ def test_a_std_of_one_overflows_where_the_exact_law_says(case, findings, target)
     def run(networks, seed):
         return gather_overflows(case.subject, networks, seed, target)
 
-    judge_what_is_drawn(findings, [(question, question.read) for question in overflow_questions(case.subject)], run)
+    judge_what_is_drawn(findings, run)
 
 
 @asks(ZEROS, zeros_cases, zeros_questions)
 def test_zeros_stay_zeros(case, findings, target):
-    (question,) = zeros_questions(case.subject)
+    (question,) = findings.questions
     subject, seed = case.subject, findings.seed("inputs")
 
     def nothing_is_left():

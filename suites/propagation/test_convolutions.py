@@ -16,11 +16,12 @@ from fixtures.propagation.convolutions import CYCLES, Convolutions, gather, netw
 from fixtures.propagation.links.comparing import Compared
 from fixtures.propagation.plain_questions import layer_questions
 from fixtures.record.plan import Case
+from fixtures.record.question import Question
 from fixtures.record.subject import Subject
 from fixtures.target.arithmetic import arithmetic_of
-from suites.framework.asking import ExactQuestion, asks
-from suites.framework.promising import LAYER_BY_LAYER, judge_as_promised, promised
-from suites.framework.refuting import counterexample, exact_case
+from suites.framework.exact_claims import counterexample, exact_case
+from suites.framework.questions import asks
+from suites.framework.statistical_claims import LAYER_BY_LAYER, judge_as_promised, promised
 from suites.propagation.tiers import FINER
 
 LAWS = "propagation.convolutions"
@@ -40,8 +41,8 @@ SAMPLES = {"padded": 24, "unpadded": 8, "strided": 24, "dilated": 24, "transpose
 """In a batch. On a CPU torch chooses among its own kernels, NNPACK's and oneDNN's by this, with thresholds at 16."""
 
 RESOLUTION = 0.3
-"""Relative scale error in each layer alone that networks are drawn for (see promising.py); torch's default is off by
-59 %."""
+"""Relative scale error in each layer alone that networks are drawn for (see statistical_claims.py); torch's default is
+off by 59 %."""
 
 CORE_RESOLUTION = 0.07
 """That of the core network; all its layers together show 0.8 % forward and 0.4 % backward."""
@@ -107,7 +108,7 @@ def test_signals_and_gradients_follow_their_law_at_every_convolution(case, findi
     def run(networks, seed):
         return gather(case.subject, networks, seed, case.resolution, target)
 
-    judge_as_promised(findings, law_questions(case.subject), run, LAYER_BY_LAYER)
+    judge_as_promised(findings, run, LAYER_BY_LAYER)
 
 
 PRODUCTS = {
@@ -141,7 +142,7 @@ def link_cases(tier, run_seed, devices):
 def link_questions(subject):
     about = Convolutions.of(subject)
     of = f"{about.kind} {about.rank}d convolutions, {subject.layout}, {about.inputs} samples"
-    return [ExactQuestion(family, f"in {of}, {says}, to within rounding") for family, says in PRODUCTS.items()]
+    return [Question(family, f"in {of}, {says}, to within rounding") for family, says in PRODUCTS.items()]
 
 
 @asks(LINKS, link_cases, link_questions)
@@ -150,7 +151,7 @@ def test_every_product_is_right(case, findings, target):
     raised = counterexample(lambda: found.extend(products_of(case.subject, findings.seed("link"), target)))
     if raised:
         found = [Compared(1, np.inf, raised)] * len(PRODUCTS)
-    for question, compared in zip(link_questions(case.subject), found, strict=True):
+    for question, compared in zip(findings.questions, found, strict=True):
         findings.exact(question, compared.counterexample, compared.tried, effect=compared.effect)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from fixtures.propagation.links.dropout import calls_to_resolve, dropout_questions, gather
+from fixtures.record.kinds import Dropout
 from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
-from suites.framework.asking import asks
-from suites.framework.promising import judge_as_promised
+from suites.framework.questions import asks
+from suites.framework.statistical_claims import judge_as_promised
 from suites.propagation.tiers import FINER_OF_MANY
 
 DROPOUT = "propagation.dropout"
@@ -19,25 +20,24 @@ RESOLUTION = 0.015
 """Relative error of the share that is kept: a p of 0.1 by four random bits is 2/16, which keeps 2.8 % too few."""
 
 DROPPED = (
-    # path, shape, dtype; 1 / (1 - p) is a power of two where exact equality is asked
-    ("Dropout(p=0.5)", SHAPE, "float64"),
-    ("Dropout(p=0.5)", SHAPE, "float32"),
-    ("Dropout(p=0.5)", SHAPE, "bfloat16"),
-    ("Dropout(p=0.5)", SHAPE, "float16"),
-    ("Dropout(p=0.1)", SHAPE, "float32"),
-    ("Dropout(p=0.1)", SHAPE, "bfloat16"),
-    ("Dropout(p=0.5, inplace=True)", SHAPE, "float32"),
-    ("Dropout(p=0.5, threads=3)", SPLIT, "float32"),
-    ("Dropout2d(p=0.25)", CHANNELS, "float32"),
+    # module, shape, dtype; 1 / (1 - p) is a power of two where exact equality is asked
+    (Dropout("Dropout", 0.5), SHAPE, "float64"),
+    (Dropout("Dropout", 0.5), SHAPE, "float32"),
+    (Dropout("Dropout", 0.5), SHAPE, "bfloat16"),
+    (Dropout("Dropout", 0.5), SHAPE, "float16"),
+    (Dropout("Dropout", 0.1), SHAPE, "float32"),
+    (Dropout("Dropout", 0.1), SHAPE, "bfloat16"),
+    (Dropout("Dropout", 0.5, inplace=True), SHAPE, "float32"),
+    (Dropout("Dropout", 0.5, threads=3), SPLIT, "float32"),
+    (Dropout("Dropout2d", 0.25), CHANNELS, "float32"),
 )
 
 
 def cases(tier, run_seed, devices):
-    options = {"mode": None, "nonlinearity": None, "a": None}
     resolution = RESOLUTION / FINER_OF_MANY[tier]
     for device in devices:
-        for path, shape, dtype in DROPPED:
-            subject = Subject("dropout", shape, dtype, device=device, path=path, **options)
+        for what, shape, dtype in DROPPED:
+            subject = Subject.of(what, shape, dtype, device=device)
             draws = calls_to_resolve(subject, resolution)
             yield Case(family=DROPOUT, subject=subject, draws=draws, resolution=resolution)
 
@@ -47,4 +47,4 @@ def test_dropout_scales_what_it_keeps_and_keeps_what_chance_says(case, findings)
     def run(calls, seed):
         return gather(case.subject, calls, seed)
 
-    judge_as_promised(findings, dropout_questions(case.subject), run, ("rate",))
+    judge_as_promised(findings, run, ("rate",))

@@ -13,11 +13,12 @@ from fixtures.propagation.links.convolution import convolution_findings
 from fixtures.propagation.links.matmul import INPUT_GRADIENTS, OUTPUTS, WEIGHT_GRADIENTS, linear_findings
 from fixtures.propagation.links.network import network_findings
 from fixtures.propagation.plain import path_of
+from fixtures.record.kinds import Convolution, Elementwise, Linear
+from fixtures.record.question import Question
 from fixtures.record.subject import DTYPES, HALF_TYPES, Subject
 from fixtures.target.arithmetic import arithmetic_of
-from fixtures.target.threads import threads_of
-from suites.framework.asking import asks
-from suites.framework.linking import Link, cases_of, settle_all, told
+from suites.framework.links import cases_of, settle_all, told
+from suites.framework.questions import asks
 
 ACTIVATION, INFINITY = "propagation.link.activation", "propagation.link.infinity"
 DERIVATIVE, UNTOUCHED = "propagation.link.derivative", "propagation.link.untouched"
@@ -45,38 +46,44 @@ SHARED = (7, 10_003)
 """Elements for several threads: 70 021, more than two of the grains of 32 768 that torch hands out."""
 
 CONVOLVED = (
-    # shape of the weight, layout, options
-    ((8, 6, 3), "contiguous", "Conv1d(padding=1)"),
-    ((8, 6, 5), "contiguous", "Conv1d(stride=2, padding=2, dilation=2)"),
-    ((16, 3, 3, 3), "contiguous", "Conv2d(padding=1)"),
-    ((16, 16, 3, 3), "channels_last", "Conv2d(padding=1)"),
-    ((16, 8, 1, 1), "contiguous", "Conv2d(stride=2)"),
-    ((12, 2, 3, 3), "contiguous", "Conv2d(padding=2, dilation=2, groups=3)"),
-    ((8, 1, 3, 3), "contiguous", "Conv2d(padding=1, groups=8)"),
-    ((8, 1, 3, 3), "channels_last", "Conv2d(padding=1, groups=8)"),
-    ((6, 4, 3, 3, 3), "contiguous", "Conv3d(stride=2, padding=1)"),
-    ((6, 4, 4), "contiguous", "ConvTranspose1d(stride=2, padding=1, groups=2)"),
-    ((6, 4, 3, 3), "contiguous", "ConvTranspose2d(stride=2, padding=1)"),
-    ((4, 3, 2, 2, 2), "contiguous", "ConvTranspose3d(stride=2)"),
+    # shape of the weight, layout, module
+    ((8, 6, 3), "contiguous", Convolution("", 1, padding=1)),
+    ((8, 6, 5), "contiguous", Convolution("", 1, stride=2, padding=2, dilation=2)),
+    ((16, 3, 3, 3), "contiguous", Convolution("", 2, padding=1)),
+    ((16, 16, 3, 3), "channels_last", Convolution("", 2, padding=1)),
+    ((16, 8, 1, 1), "contiguous", Convolution("", 2, stride=2)),
+    ((12, 2, 3, 3), "contiguous", Convolution("", 2, padding=2, dilation=2, groups=3)),
+    ((8, 1, 3, 3), "contiguous", Convolution("", 2, padding=1, groups=8)),
+    ((8, 1, 3, 3), "channels_last", Convolution("", 2, padding=1, groups=8)),
+    ((6, 4, 3, 3, 3), "contiguous", Convolution("", 3, stride=2, padding=1)),
+    ((6, 4, 4), "contiguous", Convolution("Transpose", 1, stride=2, padding=1, groups=2)),
+    ((6, 4, 3, 3), "contiguous", Convolution("Transpose", 2, stride=2, padding=1)),
+    ((4, 3, 2, 2, 2), "contiguous", Convolution("Transpose", 3, stride=2)),
 )
 
 CONVOLVED_LARGE = (
-    ((4, 3, 7, 5), "contiguous", "Conv2d(stride=(2, 1), padding=(3, 1), bias=True, batch=17, size=(9, 35))"),
-    ((8, 3, 7, 7), "channels_last", "Conv2d(stride=2, padding=3, batch=4, size=(17, 66))"),
+    ((4, 3, 7, 5), "contiguous", Convolution("", 2, stride=(2, 1), padding=(3, 1), bias=True, batch=17, size=(9, 35))),
+    ((8, 3, 7, 7), "channels_last", Convolution("", 2, stride=2, padding=3, batch=4, size=(17, 66))),
     (
         (6, 2, 3, 5),
         "contiguous",
-        "Conv2d(padding=(0, 2), dilation=(3, 1), groups=2, bias=True, batch=4, size=(40, 9))",
+        Convolution("", 2, padding=(0, 2), dilation=(3, 1), groups=2, bias=True, batch=4, size=(40, 9)),
     ),
-    ((6, 1, 5, 5), "channels_last", "Conv2d(padding=2, groups=6, bias=True, batch=17, size=(35, 5))"),
-    ((136, 130, 3, 3), "contiguous", "Conv2d(padding=1, bias=True, batch=5, size=8)"),
-    ((136, 130, 3, 3), "channels_last", "Conv2d(padding=1, bias=True, batch=5, size=8)"),
-    ((6, 4, 9), "contiguous", "Conv1d(stride=3, padding=4, bias=True, batch=17, size=101)"),
-    ((4, 2, 5, 3, 1), "contiguous", "Conv3d(stride=(1, 2, 1), padding=(2, 0, 0), bias=True, batch=4, size=(5, 34, 6))"),
+    ((6, 1, 5, 5), "channels_last", Convolution("", 2, padding=2, groups=6, bias=True, batch=17, size=(35, 5))),
+    ((136, 130, 3, 3), "contiguous", Convolution("", 2, padding=1, bias=True, batch=5, size=8)),
+    ((136, 130, 3, 3), "channels_last", Convolution("", 2, padding=1, bias=True, batch=5, size=8)),
+    ((6, 4, 9), "contiguous", Convolution("", 1, stride=3, padding=4, bias=True, batch=17, size=101)),
+    (
+        (4, 2, 5, 3, 1),
+        "contiguous",
+        Convolution("", 3, stride=(1, 2, 1), padding=(2, 0, 0), bias=True, batch=4, size=(5, 34, 6)),
+    ),
     (
         (6, 4, 5, 3),
         "contiguous",
-        "ConvTranspose2d(stride=(3, 1), padding=(2, 0), output_padding=(1, 0), bias=True, batch=5, size=(12, 34))",
+        Convolution(
+            "Transpose", 2, stride=(3, 1), padding=(2, 0), output_padding=(1, 0), bias=True, batch=5, size=(12, 34)
+        ),
     ),
 )
 """Kernels, images and batches beyond what small kernels of the library take, options that differ by dimension, and more
@@ -98,24 +105,24 @@ ACTIVATED = ((128, 128), 50, 16, "float32")
 """Networks of each nonlinearity."""
 
 ELEMENTWISE_LINKS = (
-    Link(ACTIVATION, "of zeros, subnormal, large and ordinary values is phi(z) up to its computation's rounding"),
-    Link(INFINITY, "of plus and minus infinity is phi's limit where phi gives one"),
-    Link(DERIVATIVE, "multiplies gradients by phi'(z) up to its computation's rounding"),
-    Link(UNTOUCHED, "leaves its input as it was"),
+    Question(ACTIVATION, "of zeros, subnormal, large and ordinary values is phi(z) up to its computation's rounding"),
+    Question(INFINITY, "of plus and minus infinity is phi's limit where phi gives one"),
+    Question(DERIVATIVE, "multiplies gradients by phi'(z) up to its computation's rounding"),
+    Question(UNTOUCHED, "leaves its input as it was"),
 )
 LINEAR_LINKS = (
-    Link(MATMUL, "gives W h + b up to the rounding of a sum of n products"),
-    Link(INPUT_GRADIENT, "gives input gradients W^T d up to the rounding of a sum of n products"),
-    Link(WEIGHT_GRADIENT, "gives gradients of weight and bias up to the rounding of a sum of n products"),
-    Link(INTEGERS, "sums up products of integers without error"),
-    Link(UNTOUCHED, "leaves inputs, weight and output gradients as they were"),
+    Question(MATMUL, "gives W h + b up to the rounding of a sum of n products"),
+    Question(INPUT_GRADIENT, "gives input gradients W^T d up to the rounding of a sum of n products"),
+    Question(WEIGHT_GRADIENT, "gives gradients of weight and bias up to the rounding of a sum of n products"),
+    Question(INTEGERS, "sums up products of integers without error"),
+    Question(UNTOUCHED, "leaves inputs, weight and output gradients as they were"),
 )
 NETWORK_LINKS = (
-    Link(ACTIVATION, "feed each layer phi(z) of the one before, up to its computation's rounding"),
-    Link(DERIVATIVE, "multiply gradients by phi'(z), up to its computation's rounding"),
-    Link(MATMUL, "compute each layer's z as W h of its own inputs, up to the rounding of a sum of n products"),
-    Link(INPUT_GRADIENT, "compute each layer's df/dh as W^T df/dz, up to the rounding of a sum of n products"),
-    Link(REPEATABLE, "give the same bits twice, in eval() and in train(), and in eval() with dropout in them"),
+    Question(ACTIVATION, "feed each layer phi(z) of the one before, up to its computation's rounding"),
+    Question(DERIVATIVE, "multiply gradients by phi'(z), up to its computation's rounding"),
+    Question(MATMUL, "compute each layer's z as W h of its own inputs, up to the rounding of a sum of n products"),
+    Question(INPUT_GRADIENT, "compute each layer's df/dh as W^T df/dz, up to the rounding of a sum of n products"),
+    Question(REPEATABLE, "give the same bits twice, in eval() and in train(), and in eval() with dropout in them"),
 )
 
 
@@ -126,22 +133,22 @@ def dtypes_on(device):
 
 
 def elementwise_cases(tier, run_seed, devices):
-    options = {"mode": None, "nonlinearity": None, "a": None}
     subjects = (
-        Subject(name, (), dtype, device=device, **options)
+        Subject.of(Elementwise(name), (), dtype, device=device)
         for device in devices
         for dtype in dtypes_on(device)
         for name in ACTIVATIONS
     )
     yield from cases_of(ELEMENTWISE, tier, subjects)
     if "cpu" in devices:
-        path = f"elementwise(threads={THREADS})"
-        yield from cases_of(ELEMENTWISE, tier, (Subject(name, SHARED, path=path, **options) for name in ACTIVATIONS))
+        shared = (Subject.of(Elementwise(name, threads=THREADS), SHARED) for name in ACTIVATIONS)
+        yield from cases_of(ELEMENTWISE, tier, shared)
 
 
 def elementwise_questions(subject):
-    how = f", {subject.numel} elements by {threads_of(subject)} threads," if subject.shape else ""
-    return [link.question(f"{subject.initializer} in {subject.dtype}{how}") for link in ELEMENTWISE_LINKS]
+    what = subject.expect(Elementwise)
+    how = f", {subject.numel} elements by {what.threads} threads," if subject.shape else ""
+    return [link.about(f"{what.activation} in {subject.dtype}{how}") for link in ELEMENTWISE_LINKS]
 
 
 def he(shape, dtype, device, path, nonlinearity="relu", **options):
@@ -152,18 +159,18 @@ def he(shape, dtype, device, path, nonlinearity="relu", **options):
 
 
 def linear_cases(tier, run_seed, devices):
-    subjects = (he(shape, dtype, on, "linear") for on in devices for dtype in dtypes_on(on) for shape in SHAPES)
+    subjects = (he(shape, dtype, on, str(Linear())) for on in devices for dtype in dtypes_on(on) for shape in SHAPES)
     yield from cases_of(MATMUL, tier, subjects)
-    yield from cases_of(MATMUL, tier, (he(LARGE, "float32", on, "linear") for on in devices))
+    yield from cases_of(MATMUL, tier, (he(LARGE, "float32", on, str(Linear())) for on in devices))
     if "cpu" in devices:
-        yield from cases_of(MATMUL, tier, [he(LARGE, "float32", "cpu", f"linear(threads={THREADS})")])
+        yield from cases_of(MATMUL, tier, [he(LARGE, "float32", "cpu", str(Linear(threads=THREADS)))])
 
 
 def linear_questions(subject):
     n_out, n_in = subject.shape
-    threads = threads_of(subject)
+    threads = subject.expect(Linear).threads
     how = f" by {threads} threads" if threads > 1 else ""
-    return [link.question(f"a linear layer from {n_in} to {n_out} in {subject.dtype}{how}") for link in LINEAR_LINKS]
+    return [link.about(f"a linear layer from {n_in} to {n_out} in {subject.dtype}{how}") for link in LINEAR_LINKS]
 
 
 def convolution_cases(tier, run_seed, devices):
@@ -171,19 +178,19 @@ def convolution_cases(tier, run_seed, devices):
     if "cpu" not in devices:
         return
     subjects = (
-        he(shape, dtype, "cpu", path, layout=layout)
-        for shape, layout, path in CONVOLVED
+        he(shape, dtype, "cpu", str(what), layout=layout)
+        for shape, layout, what in CONVOLVED
         for dtype in DTYPES
         if dtype not in HALF_TYPES or shape in CONVOLVED_IN_HALF
     )
     yield from cases_of(CONVOLUTIONS, tier, subjects)
-    large = (he(shape, "float32", "cpu", path, layout=layout) for shape, layout, path in CONVOLVED_LARGE)
+    large = (he(shape, "float32", "cpu", str(what), layout=layout) for shape, layout, what in CONVOLVED_LARGE)
     yield from cases_of(CONVOLUTIONS, tier, large)
 
 
 def convolution_questions(subject):
     shape = "x".join(map(str, subject.shape))
-    return [link.question(f"{subject.path} by {shape} in {subject.dtype}") for link in LINEAR_LINKS]
+    return [link.about(f"{subject.path} by {shape} in {subject.dtype}") for link in LINEAR_LINKS]
 
 
 def network_cases(tier, run_seed, devices):
@@ -202,7 +209,7 @@ def network_subjects(devices):
 
 
 def network_questions(subject):
-    return [link.question(f"{subject.path} networks in {subject.dtype}") for link in NETWORK_LINKS]
+    return [link.about(f"{subject.path} networks in {subject.dtype}") for link in NETWORK_LINKS]
 
 
 @asks(ELEMENTWISE, elementwise_cases, elementwise_questions)
@@ -210,7 +217,7 @@ def test_a_nonlinearity_is_what_it_is_called_element_by_element(case, findings):
     def read(found):
         return found.values, found.limits, found.slopes, told(found.overwritten, found.values.tried)
 
-    settle_all(findings, elementwise_questions, lambda seed: elementwise(case.subject, seed), read)
+    settle_all(findings, lambda seed: elementwise(case.subject, seed), read)
 
 
 @asks(MATMUL, linear_cases, linear_questions)
@@ -219,7 +226,7 @@ def test_a_linear_layer_is_a_product_of_matrices(case, findings, target):
         rounded = [Compared.of(found.rounded[name]) for name in (OUTPUTS, INPUT_GRADIENTS, WEIGHT_GRADIENTS)]
         return *rounded, Compared.of(found.exact), told(found.overwritten, len(found.exact))
 
-    settle_all(findings, linear_questions, lambda seed: linear_findings(case.subject, seed, target), read)
+    settle_all(findings, lambda seed: linear_findings(case.subject, seed, target), read)
 
 
 @asks(CONVOLUTIONS, convolution_cases, convolution_questions)
@@ -228,7 +235,7 @@ def test_a_convolution_is_a_product_of_patches(case, findings, target):
         rounded = [found.rounded[name] for name in (OUTPUTS, INPUT_GRADIENTS, WEIGHT_GRADIENTS)]
         return *rounded, found.exact, told(found.overwritten, 1)
 
-    settle_all(findings, convolution_questions, lambda seed: convolution_findings(case.subject, seed, target), read)
+    settle_all(findings, lambda seed: convolution_findings(case.subject, seed, target), read)
 
 
 @asks(NETWORKS, network_cases, network_questions)
@@ -237,4 +244,4 @@ def test_a_deep_network_is_linked_as_it_should_be(case, findings, target):
         repeated = told(found.differing, found.evaluations)
         return found.values, found.slopes, found.outputs, found.input_gradients, repeated
 
-    settle_all(findings, network_questions, lambda seed: network_findings(case.subject, seed, target), read)
+    settle_all(findings, lambda seed: network_findings(case.subject, seed, target), read)

@@ -7,7 +7,7 @@ from fixtures.propagation.moment_map import factor, fate, he_gain
 from fixtures.propagation.nonlinearities import (
     MOMENTS,
     ORDER,
-    Bent,
+    activation_of,
     deep_questions,
     descend,
     describe,
@@ -18,13 +18,15 @@ from fixtures.propagation.nonlinearities import (
     single_questions,
 )
 from fixtures.record.claim import Effect, Unit
+from fixtures.record.kinds import DeepNetwork, MomentMap, SingleLayer
 from fixtures.record.plan import Case
+from fixtures.record.question import Question
 from fixtures.record.subject import Subject
 from fixtures.statistics.laws import gain
 from fixtures.target.arithmetic import arithmetic_of
-from suites.framework.asking import ExactQuestion, asks
-from suites.framework.promising import judge_as_promised, promised
-from suites.framework.refuting import exact_case, settle
+from suites.framework.exact_claims import exact_case, settle
+from suites.framework.questions import asks
+from suites.framework.statistical_claims import judge_as_promised, promised
 from suites.propagation.tiers import FINER
 
 MAP = "propagation.nonlinearity.map"
@@ -48,27 +50,27 @@ SELF_NORMALIZING = ("selu", "linear")
 """SELU keeps a second moment of one with a gain of one (Klambauer et al.), not with the table's 3/4."""
 
 
-def subject_of(kind, activation, nonlinearity="relu", shape=(), dtype="float32", device="cpu", arguments=""):
-    leaky = {"nonlinearity": "leaky_relu", "a": LEAKY_SLOPE} if activation == "leaky_relu" else {}
+def subject_of(what, nonlinearity="relu", shape=(), dtype="float32", device="cpu"):
+    leaky = {"nonlinearity": "leaky_relu", "a": LEAKY_SLOPE} if what.activation == "leaky_relu" else {}
     options = {"nonlinearity": nonlinearity} | leaky
-    return Subject("kaiming_normal_", shape, dtype, device=device, path=f"{kind}_{activation}{arguments}", **options)
+    return Subject("kaiming_normal_", shape, dtype, device=device, path=str(what), **options)
 
 
 def map_cases(tier, run_seed, devices):
     for device in devices:
         for activation in ACTIVATIONS:
             for dtype in ("float64", "float32") if arithmetic_of(device).has_float64 else ("float32",):
-                yield exact_case(MAP, subject_of("map", activation, dtype=dtype, device=device))
+                yield exact_case(MAP, subject_of(MomentMap(activation), dtype=dtype, device=device))
 
 
 def map_questions(subject):
-    return [ExactQuestion(MAP, describe(Bent.of(subject, "map").activation))]
+    return [Question(MAP, describe(activation_of(subject, MomentMap)))]
 
 
 @asks(MAP, map_cases, map_questions)
 def test_the_moment_map_is_that_of_the_nonlinearity_as_torch_computes_it(case, findings, target):
-    (question,) = map_questions(case.subject)
-    activation = Bent.of(case.subject, "map").activation
+    (question,) = findings.questions
+    activation = activation_of(case.subject, MomentMap)
 
     def is_as_by_quadrature():
         for q in MOMENTS:
@@ -83,20 +85,20 @@ def test_the_moment_map_is_that_of_the_nonlinearity_as_torch_computes_it(case, f
 
 
 def gain_cases(tier, run_seed, devices):
-    return [exact_case(GAIN, subject_of("map", activation, activation)) for activation in TABLED]
+    return [exact_case(GAIN, subject_of(MomentMap(activation), activation)) for activation in TABLED]
 
 
 def gain_questions(subject):
-    activation = Bent.of(subject, "map").activation
+    activation = activation_of(subject, MomentMap)
     tabled = gain(subject.nonlinearity, None)
     says = f"with calculate_gain({subject.nonlinearity!r}), {tabled:.5g}, {activation.name} {fate(activation, tabled)}"
-    return [ExactQuestion(GAIN, f"{says}; under He it {fate(activation, he_gain(activation))}")]
+    return [Question(GAIN, f"{says}; under He it {fate(activation, he_gain(activation))}")]
 
 
 @asks(GAIN, gain_cases, gain_questions)
 def test_the_tables_gain_leads_where_the_map_says(case, findings, target):
-    (question,) = gain_questions(case.subject)
-    activation = Bent.of(case.subject, "map").activation
+    (question,) = findings.questions
+    activation = activation_of(case.subject, MomentMap)
     tabled = gain(case.subject.nonlinearity, None)
 
     def leads_there():
@@ -113,7 +115,7 @@ def single_cases(tier, run_seed, devices):
     for device in devices:
         for activation in ACTIVATIONS:
             for q in MOMENTS:
-                subject = subject_of("single", activation, shape=SINGLE_SHAPE, device=device, arguments=f"(q={q})")
+                subject = subject_of(SingleLayer(activation, q), shape=SINGLE_SHAPE, device=device)
                 finer = RESOLUTION / FINER[tier]
                 draws = draws_to_resolve(subject, finer)
                 yield Case(family=SINGLE, subject=subject, draws=draws, resolution=promised(finer))
@@ -124,14 +126,14 @@ def test_one_layer_changes_second_moments_and_gradients_by_the_maps_factors(case
     def run(draws, seed):
         return sample(case.subject, draws, seed, target)
 
-    judge_as_promised(findings, single_questions(case.subject), run, ("factor", "chi"))
+    judge_as_promised(findings, run, ("factor", "chi"))
 
 
 def deep_cases(tier, run_seed, devices):
     pairs = [(activation, "relu") for activation in ACTIVATIONS] + [(name, name) for name in TABLED]
     for device in devices:
         for activation, nonlinearity in [*pairs, SELF_NORMALIZING]:
-            subject = subject_of("deep", activation, nonlinearity, DEEP_SHAPE, device=device, arguments=f"({DEPTH})")
+            subject = subject_of(DeepNetwork(activation, DEPTH), nonlinearity, DEEP_SHAPE, device=device)
             finer = A_LAYER / FINER[tier]
             networks = networks_to_resolve(subject, finer)
             yield Case(family=DEEP, subject=subject, draws=networks, resolution=promised(finer))
@@ -142,4 +144,4 @@ def test_fifty_layers_change_second_moments_as_the_map_says(case, findings, targ
     def run(networks, seed):
         return descend(case.subject, networks, seed, target)
 
-    judge_as_promised(findings, deep_questions(case.subject), run, ("depth",))
+    judge_as_promised(findings, run, ("depth",))

@@ -4,44 +4,46 @@ from __future__ import annotations
 
 from fixtures.propagation.links.matmul import INPUT_GRADIENTS, OUTPUTS, WEIGHT_GRADIENTS
 from fixtures.propagation.links.normalization import RUNNING, answered, exists, normalization_findings
+from fixtures.record.kinds import Normalization
+from fixtures.record.question import Question
 from fixtures.record.subject import Subject
 from fixtures.target.arithmetic import arithmetic_of
-from suites.framework.asking import asks
-from suites.framework.linking import Link, cases_of, settle_all
+from suites.framework.links import cases_of, settle_all
+from suites.framework.questions import asks
 
 NORMALIZATIONS = "propagation.link.normalization"
 
 NORMALIZED = (
-    # path, shape of the input, layout
-    ("BatchNorm1d(19)", (37, 19), "contiguous"),
-    ("BatchNorm1d(8)", (9, 8, 33), "contiguous"),
-    ("BatchNorm2d(12)", (7, 12, 9, 11), "contiguous"),
-    ("BatchNorm2d(12)", (7, 12, 9, 11), "channels_last"),
-    ("BatchNorm2d(12, momentum=None)", (4, 12, 5, 3), "contiguous"),
-    ("BatchNorm2d(12, affine=False, track_running_stats=False)", (4, 12, 5, 3), "contiguous"),
-    ("BatchNorm3d(5)", (3, 5, 4, 3, 7), "contiguous"),
-    ("InstanceNorm2d(6, affine=True)", (5, 6, 9, 11), "contiguous"),
-    ("GroupNorm(3, 12)", (5, 12, 9, 7), "contiguous"),
-    ("GroupNorm(3, 12)", (5, 12, 9, 7), "channels_last"),
-    ("LayerNorm(65)", (17, 5, 65), "contiguous"),
-    ("LayerNorm((7, 9), elementwise_affine=False)", (17, 7, 9), "contiguous"),
-    ("RMSNorm(65)", (17, 5, 65), "contiguous"),
+    # module, shape of the input, layout
+    (Normalization("BatchNorm1d", (19,)), (37, 19), "contiguous"),
+    (Normalization("BatchNorm1d", (8,)), (9, 8, 33), "contiguous"),
+    (Normalization("BatchNorm2d", (12,)), (7, 12, 9, 11), "contiguous"),
+    (Normalization("BatchNorm2d", (12,)), (7, 12, 9, 11), "channels_last"),
+    (Normalization("BatchNorm2d", (12,), momentum=None), (4, 12, 5, 3), "contiguous"),
+    (Normalization("BatchNorm2d", (12,), affine=False, track_running_stats=False), (4, 12, 5, 3), "contiguous"),
+    (Normalization("BatchNorm3d", (5,)), (3, 5, 4, 3, 7), "contiguous"),
+    (Normalization("InstanceNorm2d", (6,), affine=True), (5, 6, 9, 11), "contiguous"),
+    (Normalization("GroupNorm", (3, 12)), (5, 12, 9, 7), "contiguous"),
+    (Normalization("GroupNorm", (3, 12)), (5, 12, 9, 7), "channels_last"),
+    (Normalization("LayerNorm", (65,)), (17, 5, 65), "contiguous"),
+    (Normalization("LayerNorm", ((7, 9),), elementwise_affine=False), (17, 7, 9), "contiguous"),
+    (Normalization("RMSNorm", (65,)), (17, 5, 65), "contiguous"),
 )
 """Sizes that are no multiples of a vector's, batches and images of both layouts, each option once."""
 
 DTYPES = ("float64", "float32")
 
 LINKS = {
-    OUTPUTS: Link("propagation.link.norm_output", "gives w (x - mean) / sqrt(var + eps) + b, to within rounding"),
-    INPUT_GRADIENTS: Link(
+    OUTPUTS: Question("propagation.link.norm_output", "gives w (x - mean) / sqrt(var + eps) + b, to within rounding"),
+    INPUT_GRADIENTS: Question(
         "propagation.link.norm_input_gradient",
         "sends gradients back through mean and variance in training, past running statistics in eval(), to within "
         "rounding",
     ),
-    WEIGHT_GRADIENTS: Link(
+    WEIGHT_GRADIENTS: Question(
         "propagation.link.norm_weight_gradient", "adds up gradients of weight and bias to within rounding"
     ),
-    RUNNING: Link(
+    RUNNING: Question(
         "propagation.link.norm_running",
         "moves running statistics by the momentum, to the mean and the unbiased variance, in training alone",
     ),
@@ -50,11 +52,10 @@ LINKS = {
 
 def cases(tier, run_seed, devices):
     """Where the device has float64 or not, float32 is asked."""
-    options = {"mode": None, "nonlinearity": None, "a": None}
     subjects = (
-        Subject("normalization", shape, dtype, layout=layout, device=device, path=path, **options)
+        Subject.of(what, shape, dtype, layout=layout, device=device)
         for device in devices
-        for path, shape, layout in NORMALIZED
+        for what, shape, layout in NORMALIZED
         for dtype in (DTYPES if arithmetic_of(device).has_float64 else ("float32",))
     )
     yield from cases_of(NORMALIZATIONS, tier, filter(exists, subjects))
@@ -62,16 +63,16 @@ def cases(tier, run_seed, devices):
 
 def questions(subject):
     shape = "x".join(map(str, subject.shape))
-    return [LINKS[name].question(f"{subject.path} of {shape} in {subject.dtype}") for name in answered(subject)]
+    return [LINKS[name].about(f"{subject.path} of {shape} in {subject.dtype}") for name in answered(subject)]
 
 
 @asks(NORMALIZATIONS, cases, questions)
 def test_a_normalization_is_what_float64_makes_of_it(case, findings):
     if not exists(case.subject):
-        findings.no_evidence(questions(case.subject), "this release of torch lacks the module")
+        findings.no_evidence("this release of torch lacks the module")
         return
 
     def read(found):
         return [found[name] for name in answered(case.subject)]
 
-    settle_all(findings, questions, lambda seed: normalization_findings(case.subject, seed), read)
+    settle_all(findings, lambda seed: normalization_findings(case.subject, seed), read)

@@ -6,17 +6,18 @@ from fixtures.propagation.activations import ACTIVATIONS, LEAKY_SLOPE
 from fixtures.propagation.evidence import gather
 from fixtures.propagation.plain import networks_to_resolve, path_of
 from fixtures.propagation.plain_questions import plain_questions
+from fixtures.record.kinds import PlainNetwork
 from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
-from suites.framework.asking import asks
-from suites.framework.promising import LAYER_BY_LAYER, judge_as_promised, promised
+from suites.framework.questions import asks
+from suites.framework.statistical_claims import LAYER_BY_LAYER, judge_as_promised, promised
 from suites.propagation.tiers import FINER
 
 PLAIN = "propagation.plain"
 
 SIZES = (
     # width or widths, layers, inputs, dtype, relative scale error in each layer alone that networks are drawn for, and
-    # what is left of its degrees of freedom (see promising.py): signals of deep networks grow alike
+    # what is left of its degrees of freedom (see statistical_claims.py): signals of deep networks grow alike
     ((256, 256), 64, 64, "float32", 0.02, 1.0),
     ((1024, 1024), 50, 64, "float32", 0.03, 1.0),
     ((96, 160), 128, 32, "float32", 0.05, 1.0),
@@ -43,7 +44,7 @@ def cases(tier, run_seed, devices):
         for subject, drawn_for, left in plain_subjects(device):
             finer = drawn_for / FINER[tier]
             networks = networks_to_resolve(subject, finer)
-            core = "plain_relu(64" in subject.path and subject.dtype == "float32"
+            core = (subject.expect(PlainNetwork).layers, subject.dtype) == (64, "float32")
             yield Case(family=PLAIN, subject=subject, draws=networks, resolution=promised(finer, left), core=core)
 
 
@@ -72,4 +73,4 @@ def test_signals_and_gradients_follow_their_law_at_every_layer(case, findings, t
     def run(networks, seed):
         return gather(case.subject, networks, seed, case.resolution, target)
 
-    judge_as_promised(findings, plain_questions(case.subject), run, LAYER_BY_LAYER)
+    judge_as_promised(findings, run, LAYER_BY_LAYER)

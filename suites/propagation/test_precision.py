@@ -29,12 +29,14 @@ from fixtures.propagation.ranges import (
     vanishings,
 )
 from fixtures.record.claim import Effect, Unit
+from fixtures.record.kinds import RangeNetwork, ReducedLayer, ReducedNetwork
 from fixtures.record.plan import Case
+from fixtures.record.question import Question
 from fixtures.record.subject import HALF_TYPES, Subject
 from fixtures.statistics.judgement import CERTAIN
-from suites.framework.asking import ExactQuestion, asks
-from suites.framework.promising import LAYER_BY_LAYER, judge_as_promised, promised
-from suites.framework.refuting import counterexample, exact_case, judge_what_is_drawn
+from suites.framework.exact_claims import counterexample, exact_case
+from suites.framework.questions import asks
+from suites.framework.statistical_claims import LAYER_BY_LAYER, judge_as_promised, judge_what_is_drawn, promised
 from suites.propagation.tiers import FINER
 
 PRODUCT = "propagation.precision.product"
@@ -52,20 +54,24 @@ REDUCED = ("high", "medium", "autocast")
 """Settings whose networks are asked; no other allows more."""
 
 NETWORK_SHAPE = (256, 256)
-PATH = "relu(64, inputs=64)"
+LAYERS, INPUTS = 64, 64
 RESOLUTION = 0.08
 """Relative scale error in each of 64 layers that networks are drawn for, as those of a half type (test_plain.py)."""
 
 LEFT = 0.5
 """What rounding leaves of a layer's degrees of freedom, as there."""
 
-DOUBLING = Subject("normal_(std=0.25)", (128, 128), mode=None, nonlinearity=None, path="overflow_relu(24)")
+DOUBLING = Subject(
+    "normal_(std=0.25)", (128, 128), mode=None, nonlinearity=None, path=str(RangeNetwork("overflow", "relu", 24))
+)
 """With twice the std of He, signals double at every layer: float16 ends at 65504, about 2**16."""
 
-SIGMOID = Subject("kaiming_normal_", (128, 128), nonlinearity="relu", path="vanishing_sigmoid(24)")
+SIGMOID = Subject(
+    "kaiming_normal_", (128, 128), nonlinearity="relu", path=str(RangeNetwork("vanishing", "sigmoid", 24))
+)
 """Under He, sigmoid divides gradients by three at every layer: float16 ends at 6e-8."""
 
-GELU = Subject("kaiming_normal_", (256, 256), nonlinearity="relu", path="zeros_gelu(72)")
+GELU = Subject("kaiming_normal_", (256, 256), nonlinearity="relu", path=str(RangeNetwork("zeros", "gelu", 72)))
 """Under He, GELU divides signals by up to sqrt(2) at every layer."""
 
 NETWORKS = 4
@@ -78,7 +84,7 @@ def on(subject, device, dtype="float32", **fields):
 
 
 def precisions(device, names=None):
-    """(name in a path, dtype) of the settings that this release has, by name or all of them."""
+    """(name, dtype) of the settings that this release has, by name or all of them."""
     plain = [(name, "float32") for name, setting in settings(device).items() if setting.exists]
     halves = [("autocast", dtype) for dtype in HALF_TYPES if autocast(device, dtype).exists]
     return [(name, dtype) for name, dtype in plain + halves if names is None or name in names]
@@ -89,16 +95,16 @@ def product_cases(tier, run_seed, devices):
     for device in devices:
         for kind in ("linear", "conv"):
             for name, dtype in precisions(device):
-                yield exact_case(PRODUCT, on(base, device, dtype, path=f"{kind}_{name}"))
+                yield exact_case(PRODUCT, on(base, device, dtype, path=str(ReducedLayer(kind, name))))
 
 
 def product_questions(subject):
     setting = setting_of(subject)
-    convolves = subject.path.startswith("conv_")
+    convolves = subject.expect(ReducedLayer).operation == "conv"
     allowed = setting.convolution if convolves else setting.linear
     layer = "a convolution" if convolves else "a linear layer"
     return [
-        ExactQuestion(
+        Question(
             PRODUCT, f"with {setting.says}, {layer}'s output and gradients are as exact as {allowed} factors allow"
         )
     ]
@@ -106,9 +112,9 @@ def product_questions(subject):
 
 @asks(PRODUCT, product_cases, product_questions)
 def test_products_are_as_exact_as_the_setting_promises(case, findings, target):
-    (question,) = product_questions(case.subject)
+    (question,) = findings.questions
     if not setting_of(case.subject).exists:
-        findings.no_evidence([question], MISSING)
+        findings.no_evidence(MISSING)
         return
     found = []
 
@@ -129,7 +135,7 @@ def network_cases(tier, run_seed, devices):
     base = Subject("kaiming_normal_", NETWORK_SHAPE, nonlinearity="relu")
     for device in devices:
         for name, dtype in precisions(device, REDUCED):
-            subject = on(base, device, dtype, path=f"{name}_{PATH}")
+            subject = on(base, device, dtype, path=str(ReducedNetwork(name, "relu", LAYERS, INPUTS)))
             finer = RESOLUTION / FINER[tier]
             networks = networks_to_resolve(plain_subject(subject), finer)
             yield Case(family=NETWORK, subject=subject, draws=networks, resolution=promised(finer, LEFT))
@@ -137,15 +143,14 @@ def network_cases(tier, run_seed, devices):
 
 @asks(NETWORK, network_cases, network_questions)
 def test_signals_and_gradients_follow_their_law_in_reduced_precision(case, findings, target):
-    questions = network_questions(case.subject)
     if not setting_of(case.subject).exists:
-        findings.no_evidence(questions, MISSING)
+        findings.no_evidence(MISSING)
         return
 
     def run(networks, seed):
         return gather_under(case.subject, networks, seed, case.resolution, target)
 
-    judge_as_promised(findings, questions, run, LAYER_BY_LAYER)
+    judge_as_promised(findings, run, LAYER_BY_LAYER)
 
 
 @dataclass(frozen=True)
@@ -168,11 +173,11 @@ class Range:
         """The one claim about a subject."""
         layer = self.predicted(subject)
         when = "nowhere within them" if layer is None else f"at about layer {layer}"
-        return [ExactQuestion(self.family, f"{self.says.format(dtype=subject.dtype)}: by the moment map, {when}")]
+        return [Question(self.family, f"{self.says.format(dtype=subject.dtype)}: by the moment map, {when}")]
 
     def answer(self, case, findings, target):
         """Follow networks; an end that has a chance of less than CERTAIN among all of them is a counterexample."""
-        (question,) = self.questions(case.subject)
+        (question,) = findings.questions
         found: list[End] = []
 
         def is_where_the_range_ends():
@@ -232,4 +237,4 @@ def test_as_many_outputs_round_to_zero_as_the_range_tells(case, findings, target
     def run(networks, seed):
         return fade(case.subject, networks, seed, target)
 
-    judge_what_is_drawn(findings, [(question, question.read) for question in fading_questions(case.subject)], run)
+    judge_what_is_drawn(findings, run)

@@ -14,11 +14,12 @@ from fixtures.propagation.residual_evidence import (
     residual_layer_questions,
 )
 from fixtures.record.plan import Case
+from fixtures.record.question import Question
 from fixtures.record.subject import Subject
 from fixtures.target.arithmetic import arithmetic_of
-from suites.framework.asking import ExactQuestion, asks
-from suites.framework.promising import LAYER_BY_LAYER, judge_as_promised, promised
-from suites.framework.refuting import counterexample, exact_case, judge_what_is_drawn
+from suites.framework.exact_claims import counterexample, exact_case
+from suites.framework.questions import asks
+from suites.framework.statistical_claims import LAYER_BY_LAYER, judge_as_promised, judge_what_is_drawn, promised
 from suites.propagation.tiers import FINER
 
 LAYERS = "propagation.residual.layers"
@@ -36,8 +37,8 @@ NARROW = 8
 """The same where no layer has to speak for itself."""
 
 RESOLUTION = 0.5
-"""Relative scale error in each of 156 layers alone that networks are drawn for (see promising.py); the narrowest has
-144 weights. torch's default is off by 59 %. Together they show 1 %."""
+"""Relative scale error in each of 156 layers alone that networks are drawn for (see statistical_claims.py); the
+narrowest has 144 weights. torch's default is off by 59 %. Together they show 1 %."""
 
 NETWORKS = 12
 """Whose growth is compared with that of as many of NumPy's. Fewer than ten give no rank test a p-value of 1e-4."""
@@ -62,7 +63,7 @@ def test_every_layer_of_a_residual_network_follows_its_law(case, findings, targe
     def run(networks, seed):
         return gather_layers(case.subject, networks, seed, case.resolution, target)
 
-    judge_as_promised(findings, residual_layer_questions(case.subject), run, LAYER_BY_LAYER)
+    judge_as_promised(findings, run, LAYER_BY_LAYER)
 
 
 def block_cases(tier, run_seed, devices):
@@ -76,7 +77,7 @@ def test_second_moments_grow_block_by_block_as_they_should(case, findings, targe
     def run(networks, seed):
         return gather_blocks(case.subject, networks, seed, target)
 
-    judge_what_is_drawn(findings, [(question, question.read) for question in block_questions(case.subject)], run)
+    judge_what_is_drawn(findings, run)
 
 
 def link_cases(tier, run_seed, devices):
@@ -92,18 +93,18 @@ FIRST = "propagation.residual.first_gradient"
 
 def link_questions(subject):
     about = Residual.of(subject)
-    norm = ExactQuestion(NORM, f"in {about}, batch normalization is what float64 makes of it, to within rounding")
+    norm = Question(NORM, f"in {about}, batch normalization is what float64 makes of it, to within rounding")
     return [
-        ExactQuestion(SKIP, f"in {about}, shortcut and branch are added and rounded once, and so are their gradients"),
+        Question(SKIP, f"in {about}, shortcut and branch are added and rounded once, and so are their gradients"),
         *([norm] if about.normalized else []),
-        ExactQuestion(FIRST, f"in {about}, gradients reach the first layer: finite, and zero at none"),
+        Question(FIRST, f"in {about}, gradients reach the first layer: finite, and zero at none"),
     ]
 
 
 @asks(LINKS, link_cases, link_questions)
 def test_sums_and_gradients_pass_through_every_block(case, findings, target):
     answer = {SKIP: sums, NORM: normalizations, FIRST: reaching}
-    for question in link_questions(case.subject):
+    for question in findings.questions:
         answer[question.family](case.subject, findings, question, target)
 
 

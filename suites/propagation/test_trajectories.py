@@ -8,12 +8,13 @@ from fixtures.propagation.trajectories import bands, gather, networks_to_resolve
 from fixtures.propagation.trajectory_questions import TRAJECTORY, trajectory_questions
 from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
-from suites.framework.asking import asks
-from suites.framework.promising import ALL_LAYERS, judge_as_promised, promised
+from suites.framework.questions import asks
+from suites.framework.statistical_claims import ALL_LAYERS, judge_as_promised, promised
 from suites.propagation.tiers import FINER_OF_MANY
 
 SIZES = (
-    # width or widths, layers, nonlinearity, relative scale error of all layers that is drawn for (see promising.py)
+    # width or widths, layers, nonlinearity, relative scale error of all layers that is drawn for (see
+    # statistical_claims.py)
     ((16, 16), 50, "relu", 0.005),
     ((64, 64), 64, "relu", 0.01),
     ((256, 256), 50, "relu", 0.015),
@@ -26,8 +27,8 @@ SIZES = (
 wide ones are what people build. float32 is enough even for 1000 layers of width 32: the typical signal, and its
 gradient, has shrunk by e**41 there with a spread of e**7, and the smallest normal number is e**-87."""
 
-KEPT = ("plain_relu(50", "plain_relu(1000")
-"""Networks whose bands are stored for the page."""
+KEPT = (50, 1000)
+"""Layers of ReLU networks whose bands are stored for the page."""
 
 
 def cases(tier, run_seed, devices):
@@ -47,7 +48,7 @@ def cases(tier, run_seed, devices):
                 )
                 finer = resolution / FINER_OF_MANY[tier]
                 networks = networks_to_resolve(subject, finer)
-                core = subject.path.startswith(KEPT)
+                core = activation == "relu" and layers in KEPT
                 resolved = promised(finer)
                 yield Case(family=TRAJECTORY, subject=subject, draws=networks, resolution=resolved, core=core)
 
@@ -61,7 +62,7 @@ def test_second_moments_follow_the_exact_law_of_the_logs(case, findings, target,
         kept.append(found)
         return found
 
-    judge_as_promised(findings, trajectory_questions(case.subject), run, ALL_LAYERS)
+    judge_as_promised(findings, run, ALL_LAYERS)
     if case.core and kept and not (kept[0].forward.unusable or kept[0].backward.unusable):
         for direction in ("forward", "backward"):
             keep_arrays(f"trajectory/{case.subject.key}/{direction}", bands(getattr(kept[0], direction)))

@@ -8,8 +8,8 @@ from fixtures.propagation.trajectories import networks_to_resolve as trajectorie
 from fixtures.propagation.uniform_law import compared_questions, gather_compared, gather_layers, uniform_questions
 from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
-from suites.framework.asking import asks
-from suites.framework.promising import LAYER_BY_LAYER, judge_as_promised, promised
+from suites.framework.questions import asks
+from suites.framework.statistical_claims import LAYER_BY_LAYER, judge_as_promised, promised
 from suites.propagation.tiers import FINER_OF_MANY
 
 LAYERS, TRAJECTORIES = "propagation.uniform", "propagation.uniform.trajectory"
@@ -59,7 +59,7 @@ def test_signals_and_fresh_gradients_have_their_scale_at_every_layer(case, findi
     def run(networks, seed):
         return gather_layers(case.subject, networks, seed, case.resolution, target)
 
-    judge_as_promised(findings, uniform_questions(case.subject), run, LAYER_BY_LAYER)
+    judge_as_promised(findings, run, LAYER_BY_LAYER)
 
 
 @asks(TRAJECTORIES, trajectory_cases, compared_questions)
@@ -67,4 +67,4 @@ def test_second_moments_go_where_those_of_a_simulation_go(case, findings, target
     def run(networks, seed):
         return gather_compared(case.subject, networks, seed, target)
 
-    judge_as_promised(findings, compared_questions(case.subject), run, ("mean",))  # ranks show less
+    judge_as_promised(findings, run, ("mean",))  # ranks show less

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from suites.framework.recording import machine_facts, torch_facts
+from suites.framework.recorder import machine_facts, torch_facts
 
 VARIES = ("hz_actual", "hz_actual_friendly")
 """What py-cpuinfo reads anew each time: with it, no machine is ever the machine it was (pytest-benchmark issue 255)."""

@@ -1,1 +1,1 @@
-"""What initialization does to learning, and whether a step of training still computes what it should."""
+"""Effects of initialization on learning, and the correctness of a step of training."""

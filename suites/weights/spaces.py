@@ -1,4 +1,4 @@
-"""What users may write, and what they may write wrongly: spaces that several tests draw from."""
+"""Spaces of right and wrong arguments that several tests draw from."""
 
 from __future__ import annotations
 
@@ -22,4 +22,4 @@ unknown_nonlinearities = st.one_of(
 ).filter(lambda name: name not in NONLINEARITIES)
 
 no_slopes = st.one_of(st.booleans(), st.text(max_size=4), st.lists(st.integers(), max_size=2), st.complex_numbers())
-"""What is no slope: True and False, which Python counts among the integers, texts, lists, complex numbers."""
+"""Values that are no slope: True and False, which Python counts among the integers, texts, lists, complex numbers."""

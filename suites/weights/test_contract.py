@@ -1,21 +1,27 @@
-"""How the initializers are called, and what they refuse: one counterexample is a violation."""
+"""Contract of the initializers, calls and refusals: one counterexample is a violation."""
 
 from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from operator import eq
+from typing import Any
 
 import msgspec
 import torch
 from hypothesis import strategies as st
 
-from fixtures.record.subject import DTYPES
+from fixtures.record.plan import Case
+from fixtures.record.question import Question
+from fixtures.record.subject import DTYPES, Subject
+from fixtures.target.target import Target
 from fixtures.weights.draws import initialize
 from fixtures.weights.layouts import cut
 from fixtures.weights.strategies import weight_shapes
 from fixtures.weights.streams import Stream, content
-from suites.framework.refuting import ExactClaim, asks_exactly, settle
+from suites.framework.exact_claims import asks_exactly, settle
+from suites.framework.findings import Findings
 from suites.weights.spaces import no_slopes, unknown_modes, unknown_nonlinearities
 
 EXAMPLES = 50
@@ -25,37 +31,37 @@ FEW_EXAMPLES = 20
 """Where torch itself raises, its older releases look up their own call stack, which takes 15 ms a time."""
 
 ANY_VALUE = 0.5
-"""What a tensor that must not be written holds: a value that every dtype has."""
+"""Content of a tensor that must not be written: a value that every dtype has."""
 
 SHAPE = (12, 8)
 """Where the shape does not matter: two different fans, and long enough for the vectorized path."""
 
-TOO_FEW = ExactClaim(
+TOO_FEW = Question[None](
     "weights.contract.dimensions", "refuses fewer than two dimensions by ValueError, and leaves the tensor as it was"
 )
-MODE = ExactClaim("weights.contract.mode", "refuses an unknown mode by ValueError, and leaves the tensor as it was")
-NONLINEARITY = ExactClaim(
+MODE = Question[None]("weights.contract.mode", "refuses an unknown mode by ValueError, and leaves the tensor as it was")
+NONLINEARITY = Question[None](
     "weights.contract.nonlinearity", "refuses an unknown nonlinearity by ValueError, and leaves the tensor as it was"
 )
-SLOPE = ExactClaim(
+SLOPE = Question[None](
     "weights.contract.slope", "refuses a slope that is no number by ValueError, and leaves the tensor as it was"
 )
-EXPANDED = ExactClaim(
+EXPANDED = Question[None](
     "weights.contract.expanded", "refuses an expanded tensor, whose elements share memory, by RuntimeError"
 )
-INTEGERS = ExactClaim("weights.contract.integers", "refuses integer and boolean tensors by RuntimeError")
-EMPTY = ExactClaim("weights.contract.empty", "returns a tensor without elements as it is, and draws nothing")
-EMPTY_WARNING = ExactClaim("weights.contract.empty_warning", "warns that initializing no elements does nothing")
-META = ExactClaim("weights.contract.meta", "returns a meta tensor as it is, and draws nothing")
-SILENT = ExactClaim("weights.contract.silent", "warns of nothing where a weight is initialized as documented")
-DEFAULTS = ExactClaim(
+INTEGERS = Question[None]("weights.contract.integers", "refuses integer and boolean tensors by RuntimeError")
+EMPTY = Question[None]("weights.contract.empty", "returns a tensor without elements as it is, and draws nothing")
+EMPTY_WARNING = Question[None]("weights.contract.empty_warning", "warns that initializing no elements does nothing")
+META = Question[None]("weights.contract.meta", "returns a meta tensor as it is, and draws nothing")
+SILENT = Question[None]("weights.contract.silent", "warns of nothing where a weight is initialized as documented")
+DEFAULTS = Question[None](
     "weights.contract.defaults",
     "takes (tensor, a=0, mode='fan_in', nonlinearity='leaky_relu'), by place or by name, and means the same",
 )
 
 
-def refuses(call, weight, error, words):
-    """That `call` refuses a weight by this exception and has not written to it."""
+def refuses(call: Callable[[torch.Tensor], object], weight: torch.Tensor, error: type[Exception], words: str) -> None:
+    """Assert that `call` refuses a weight by this exception and has not written to it."""
     before = content(weight)
     try:
         call(weight)
@@ -65,8 +71,10 @@ def refuses(call, weight, error, words):
     raise AssertionError(f"{words} was accepted")
 
 
-def refuses_with(subject, target, error, weight=None, **changes):
-    """That initializing is refused by this exception where some of the subject's fields are changed."""
+def refuses_with(
+    subject: Subject, target: Target, error: type[Exception], weight: torch.Tensor | None = None, **changes: Any
+) -> None:
+    """Assert that initializing is refused by this exception where some of the subject's fields are changed."""
     words = ", ".join(f"{name}={value!r}" for name, value in changes.items())
     changed = msgspec.structs.replace(subject, **changes)
     weight = torch.full(SHAPE, ANY_VALUE, device=subject.device) if weight is None else weight
@@ -74,42 +82,42 @@ def refuses_with(subject, target, error, weight=None, **changes):
 
 
 @asks_exactly(TOO_FEW)
-def test_fewer_than_two_dimensions_are_refused(case, findings, target):
-    def is_refused(shape):
+def test_fewer_than_two_dimensions_are_refused(case: Case, findings: Findings, target: Target) -> None:
+    def is_refused(shape: tuple[int, ...]) -> None:
         weight = torch.full(shape, ANY_VALUE, device=case.subject.device)
         refuses_with(case.subject, target, ValueError, weight)
 
     shapes = st.lists(st.integers(1, 64), max_size=1)
-    settle(findings, TOO_FEW.question(case.subject), is_refused, EXAMPLES, shape=shapes)
+    settle(findings, findings.asked(TOO_FEW), is_refused, EXAMPLES, shape=shapes)
 
 
 @asks_exactly(MODE)
-def test_an_unknown_mode_is_refused(case, findings, target):
-    def is_refused(mode):
+def test_an_unknown_mode_is_refused(case: Case, findings: Findings, target: Target) -> None:
+    def is_refused(mode: Any) -> None:
         refuses_with(case.subject, target, ValueError, mode=mode)
 
-    settle(findings, MODE.question(case.subject), is_refused, EXAMPLES, mode=unknown_modes)
+    settle(findings, findings.asked(MODE), is_refused, EXAMPLES, mode=unknown_modes)
 
 
 @asks_exactly(NONLINEARITY)
-def test_an_unknown_nonlinearity_is_refused(case, findings, target):
-    def is_refused(nonlinearity):
+def test_an_unknown_nonlinearity_is_refused(case: Case, findings: Findings, target: Target) -> None:
+    def is_refused(nonlinearity: Any) -> None:
         refuses_with(case.subject, target, ValueError, nonlinearity=nonlinearity)
 
-    settle(findings, NONLINEARITY.question(case.subject), is_refused, EXAMPLES, nonlinearity=unknown_nonlinearities)
+    settle(findings, findings.asked(NONLINEARITY), is_refused, EXAMPLES, nonlinearity=unknown_nonlinearities)
 
 
 @asks_exactly(SLOPE)
-def test_a_slope_that_is_no_number_is_refused(case, findings, target):
-    def is_refused(a):
+def test_a_slope_that_is_no_number_is_refused(case: Case, findings: Findings, target: Target) -> None:
+    def is_refused(a: Any) -> None:
         refuses_with(case.subject, target, ValueError, a=a)
 
-    settle(findings, SLOPE.question(case.subject), is_refused, EXAMPLES, a=no_slopes)
+    settle(findings, findings.asked(SLOPE), is_refused, EXAMPLES, a=no_slopes)
 
 
 @asks_exactly(EXPANDED)
-def test_an_expanded_tensor_is_refused(case, findings, target):
-    def is_refused(shape, dimension):
+def test_an_expanded_tensor_is_refused(case: Case, findings: Findings, target: Target) -> None:
+    def is_refused(shape: tuple[int, ...], dimension: int) -> None:
         dimension %= len(shape)
         held = torch.full([1 if place == dimension else size for place, size in enumerate(shape)], ANY_VALUE)
         refuses_with(case.subject, target, RuntimeError, held.to(case.subject.device).expand(shape))
@@ -117,7 +125,7 @@ def test_an_expanded_tensor_is_refused(case, findings, target):
     shapes = st.lists(st.integers(2, 9), min_size=2, max_size=5)
     settle(
         findings,
-        EXPANDED.question(case.subject),
+        findings.asked(EXPANDED),
         is_refused,
         FEW_EXAMPLES,
         shape=shapes,
@@ -126,19 +134,19 @@ def test_an_expanded_tensor_is_refused(case, findings, target):
 
 
 @asks_exactly(INTEGERS)
-def test_integer_tensors_are_refused(case, findings, target):
-    def is_refused(dtype, shape):
+def test_integer_tensors_are_refused(case: Case, findings: Findings, target: Target) -> None:
+    def is_refused(dtype: torch.dtype, shape: tuple[int, ...]) -> None:
         weight = torch.ones(shape, dtype=dtype, device=case.subject.device)
         refuses(
             lambda tensor: initialize(tensor, case.subject, target), weight, RuntimeError, f"{dtype}, shape {shape}"
         )
 
     dtypes = st.sampled_from((torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64))
-    settle(findings, INTEGERS.question(case.subject), is_refused, FEW_EXAMPLES, dtype=dtypes, shape=weight_shapes(1000))
+    settle(findings, findings.asked(INTEGERS), is_refused, FEW_EXAMPLES, dtype=dtypes, shape=weight_shapes(1000))
 
 
 @st.composite
-def empty_shapes(draw):
+def empty_shapes(draw: st.DrawFn) -> tuple[int, ...]:
     """Shapes of 2 to 5 dimensions, one of them zero at least."""
     shape = draw(st.lists(st.integers(0, 8), min_size=1, max_size=4))
     shape.insert(draw(st.integers(0, len(shape))), 0)
@@ -146,10 +154,10 @@ def empty_shapes(draw):
 
 
 @asks_exactly(EMPTY, EMPTY_WARNING)
-def test_a_tensor_without_elements_is_left_alone(case, findings, target):
+def test_a_tensor_without_elements_is_left_alone(case: Case, findings: Findings, target: Target) -> None:
     stream = Stream(case.subject, target)
 
-    def is_left_alone(shape, dtype):
+    def is_left_alone(shape: tuple[int, ...], dtype: Any) -> None:
         weight = torch.empty(shape, dtype=getattr(torch, dtype), device=case.subject.device)
         before = stream.state()
         returned = initialize(weight, case.subject, target)
@@ -157,7 +165,7 @@ def test_a_tensor_without_elements_is_left_alone(case, findings, target):
         assert weight.shape == shape, f"shape {shape} has become {tuple(weight.shape)}"
         assert torch.equal(stream.state(), before), f"shape {shape}: the default generator was used"
 
-    def is_warned_of(shape, dtype):
+    def is_warned_of(shape: tuple[int, ...], dtype: Any) -> None:
         weight = torch.empty(shape, dtype=getattr(torch, dtype), device=case.subject.device)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -165,47 +173,49 @@ def test_a_tensor_without_elements_is_left_alone(case, findings, target):
         told = [str(warning.message) for warning in caught if issubclass(warning.category, UserWarning)]
         assert any("zero-element" in message for message in told), f"shape {shape}: warned of {told or 'nothing'}"
 
-    space = {"shape": empty_shapes(), "dtype": st.sampled_from(DTYPES)}
-    settle(findings, EMPTY.question(case.subject), is_left_alone, EXAMPLES, **space)
-    settle(findings, EMPTY_WARNING.question(case.subject), is_warned_of, EXAMPLES, **space)
+    space: dict[str, Any] = {"shape": empty_shapes(), "dtype": st.sampled_from(DTYPES)}
+    settle(findings, findings.asked(EMPTY), is_left_alone, EXAMPLES, **space)
+    settle(findings, findings.asked(EMPTY_WARNING), is_warned_of, EXAMPLES, **space)
 
 
 @asks_exactly(META)
-def test_a_meta_tensor_is_left_alone(case, findings, target):
+def test_a_meta_tensor_is_left_alone(case: Case, findings: Findings, target: Target) -> None:
     stream = Stream(case.subject, target)
 
-    def is_left_alone(shape, dtype):
+    def is_left_alone(shape: tuple[int, ...], dtype: Any) -> None:
         weight = torch.empty(shape, dtype=getattr(torch, dtype), device="meta")
         before = stream.state()
         returned = initialize(weight, case.subject, target)
         assert returned is weight, f"shape {shape}: another object is returned"
         assert torch.equal(stream.state(), before), f"shape {shape}: the default generator was used"
 
-    space = {"shape": weight_shapes(), "dtype": st.sampled_from(DTYPES)}
-    settle(findings, META.question(case.subject), is_left_alone, EXAMPLES, **space)
+    space: dict[str, Any] = {"shape": weight_shapes(), "dtype": st.sampled_from(DTYPES)}
+    settle(findings, findings.asked(META), is_left_alone, EXAMPLES, **space)
 
 
 @asks_exactly(SILENT, about=({"shape": SHAPE, "dtype": dtype} for dtype in DTYPES))
-def test_a_usual_call_warns_of_nothing(case, findings, target):
-    def warns_of_nothing():
+def test_a_usual_call_warns_of_nothing(case: Case, findings: Findings, target: Target) -> None:
+    def warns_of_nothing() -> None:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             initialize(cut(case.subject, math.nan).weight, case.subject, target)
         assert not caught, f"{caught[0].category.__name__}: {caught[0].message}"
 
-    settle(findings, SILENT.question(case.subject), warns_of_nothing)
+    settle(findings, findings.asked(SILENT), warns_of_nothing)
 
 
 @asks_exactly(DEFAULTS, about=({"shape": SHAPE},))
-def test_parameters_have_their_documented_names_order_and_defaults(case, findings, target):
+def test_parameters_have_their_documented_names_order_and_defaults(
+    case: Case, findings: Findings, target: Target
+) -> None:
     function = getattr(target, case.subject.initializer)
-    calls = {
+    calls: dict[str, Callable[[torch.Tensor], object]] = {
         "defaults": lambda weight: function(weight),
         "by place": lambda weight: function(weight, 0, "fan_in", "leaky_relu"),
         "by name": lambda weight: function(tensor=weight, a=0, mode="fan_in", nonlinearity="leaky_relu"),
     }
 
-    def all_give_the_same():
+    def all_give_the_same() -> None:
         given = {}
         for words, call in calls.items():
             torch.manual_seed(findings.seed("defaults"))
@@ -215,4 +225,4 @@ def test_parameters_have_their_documented_names_order_and_defaults(case, finding
         for words, weights in given.items():
             assert eq(weights, given["by name"]), f"{words} and by name give different weights from the same seed"
 
-    settle(findings, DEFAULTS.question(case.subject), all_give_the_same)
+    settle(findings, findings.asked(DEFAULTS), all_give_the_same)

@@ -5,12 +5,18 @@ What is claimed here is only that the digests mean something: that a seed's weig
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from operator import eq
+from typing import Any
 
+from fixtures.record.plan import Case
+from fixtures.record.question import Question
 from fixtures.record.subject import DTYPES, HALF_TYPES, Subject
+from fixtures.target.target import Target
 from fixtures.weights.streams import DIGEST_SEED, Stream, content, digest
-from suites.framework.asking import ExactQuestion, asks
-from suites.framework.refuting import KAIMING, exact_case, settle
+from suites.framework.exact_claims import KAIMING, exact_case, settle
+from suites.framework.findings import Findings
+from suites.framework.questions import asks
 
 DIGEST = "weights.determinism.digest"
 PLAIN = ("xavier_normal_", "xavier_uniform_", "trunc_normal_", "orthogonal_", "normal_", "uniform_")
@@ -20,8 +26,8 @@ SIZES = ((3, 5), (64, 48))
 """Below 16 weights, where each is drawn alone, and above, where they are drawn in vectors."""
 
 
-def table(devices):
-    """What is digested: every initializer, dtype and size; the QR decomposition of orthogonal_ knows no half types."""
+def table(devices: tuple[str, ...]) -> Iterator[Subject]:
+    """Subjects of digests: every initializer, dtype and size; the QR decomposition of orthogonal_ has no half types."""
     for device in devices:
         for shape in SIZES:
             for dtype in DTYPES:
@@ -32,22 +38,24 @@ def table(devices):
                         yield Subject(initializer, shape, dtype, None, None, None, device=device)
 
 
-def cases(tier, run_seed, devices):
+def cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> list[Case]:
     return [exact_case(DIGEST, subject) for subject in table(devices)]
 
 
-def questions(subject):
-    return [ExactQuestion(DIGEST, f"{subject.initializer} gives the same weights when a fixed seed is set again")]
+def questions(subject: Subject) -> Iterable[Question[Any]]:
+    return [Question(DIGEST, f"{subject.initializer} gives the same weights when a fixed seed is set again")]
 
 
 @asks(DIGEST, cases, questions)
-def test_a_fixed_seed_has_one_digest(case, findings, target, keep_digest):
+def test_a_fixed_seed_has_one_digest(
+    case: Case, findings: Findings, target: Target, keep_digest: Callable[[str, str], None]
+) -> None:
     stream = Stream(case.subject, target)
 
-    def has_one_digest():
+    def has_one_digest() -> None:
         weights = stream.weights(DIGEST_SEED)
         keep_digest(case.subject.key, digest(weights))
         assert eq(stream.bytes(DIGEST_SEED), content(weights)), "the same seed gave other weights"
 
-    (question,) = questions(case.subject)
+    (question,) = findings.questions
     settle(findings, question, has_one_digest)

@@ -1,4 +1,4 @@
-"""Which fan a weight's scale is made of: counted by running layers on ones, and read from the scale of the draws.
+"""The fan behind a weight's scale: counted by running layers on ones, and read from the scale of the draws.
 
 Two readings. By statistics: the mean square of the weights, which any implementation must get right. And without: draws
 of the same seed differ by the ratio of their scales alone, which tells a fan of thousands from the next whole number.
@@ -7,23 +7,30 @@ of the same seed differ by the ratio of their scales alone, which tells a fan of
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 from hypothesis import strategies as st
 
 from fixtures.record.claim import Effect, Unit
+from fixtures.record.kinds import Initialization
 from fixtures.record.plan import Case
+from fixtures.record.question import Question
 from fixtures.record.subject import Subject
 from fixtures.statistics.judgement import draws_to_resolve
 from fixtures.statistics.laws import fan
+from fixtures.target.target import Target
 from fixtures.weights.draws import tensors
-from fixtures.weights.fan_oracle import PLAIN, count_terms
+from fixtures.weights.fan_oracle import PLAIN, Count, count_terms
 from fixtures.weights.proportions import NotProportional, agrees, drawn_ratio
-from fixtures.weights.scales import ScaleQuestion, mean_square
+from fixtures.weights.scales import MeanSquare, mean_square, scale_question
 from fixtures.weights.strategies import weight_shapes
-from suites.framework.asking import asks
-from suites.framework.refuting import KAIMING, ExactClaim, Inconclusive, asks_exactly, judge_what_is_drawn, settle
+from suites.framework.exact_claims import KAIMING, Inconclusive, asks_exactly, settle
+from suites.framework.findings import Findings
+from suites.framework.questions import asks
+from suites.framework.statistical_claims import judge_what_is_drawn
 from suites.weights.spaces import MODES
 
 SCALE = "weights.fan.scale"
@@ -37,7 +44,7 @@ EXAMPLES = 40
 """Shapes of 2 to 5 dimensions in both modes: 5 of each kind on average, the smallest and the largest among them."""
 
 MOST_WEIGHTS = 2000
-"""What the tolerance of an exact ratio allows for: see fixtures.weights.proportions."""
+"""Most weights that the tolerance of an exact ratio allows for: see fixtures.weights.proportions."""
 
 LAYERS = {
     "matmul": (12, 40),
@@ -52,11 +59,11 @@ LAYERS = {
 }
 """Layers that sum other terms than a weight's shape tells torch, and one (dilation) that does not."""
 
-COUNTED = ExactClaim("weights.fan.counted", "scales by the number of terms that a layer with such a weight sums")
-RULE = ExactClaim("weights.fan.rule", "scales by torch's documented rule for shapes, whatever the layer sums")
+COUNTED = Question[None]("weights.fan.counted", "scales by the number of terms that a layer with such a weight sums")
+RULE = Question[None]("weights.fan.rule", "scales by torch's documented rule for shapes, whatever the layer sums")
 
 
-def scale_cases(tier, run_seed, devices):
+def scale_cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> Iterator[Case]:
     for device in devices:
         for initializer in KAIMING:
             for shape in SHAPES:
@@ -66,27 +73,27 @@ def scale_cases(tier, run_seed, devices):
                     yield Case(family=SCALE, subject=subject, draws=draws, resolution=RESOLUTION[tier])
 
 
-def scale_questions(subject):
-    terms = count_terms(PLAIN[len(subject.shape)], subject.shape).of(subject.mode).mean
+def scale_questions(subject: Subject) -> Iterable[Question[Any]]:
+    terms = count_terms(PLAIN[len(subject.shape)], subject.shape).of(str(subject.mode)).mean
     says = f"the scale of {subject.initializer} weights is that of a {subject.mode} of {terms:g}, as counted"
-    return [ScaleQuestion(SCALE, says, subject, 1 / math.sqrt(terms))]
+    return [scale_question(SCALE, says, subject, 1 / math.sqrt(terms))]
 
 
 @asks(SCALE, scale_cases, scale_questions)
-def test_the_scale_is_that_of_the_counted_fan(case, findings, target):
-    def gather(draws, seed):
+def test_the_scale_is_that_of_the_counted_fan(case: Case, findings: Findings, target: Target) -> None:
+    def gather(draws: int, seed: int) -> MeanSquare:
         return mean_square(tensors(case.subject, draws, seed, target))
 
-    judge_what_is_drawn(findings, [(question, question.read) for question in scale_questions(case.subject)], gather)
+    judge_what_is_drawn(findings, gather)
 
 
-def one_input(subject):
+def one_input(subject: Subject) -> Subject:
     """The same number of weights for a layer with one input, whose fan of 1 needs no rule for kernels."""
     return msgspec.structs.replace(subject, shape=(subject.numel, 1), mode="fan_in")
 
 
-def uses_the_fan(subject, expected, seed, target, words):
-    """That the target's scale is made of the expected fan.
+def uses_the_fan(subject: Subject, expected: float, seed: int, target: Target, words: str) -> None:
+    """Assert that the target's scale is made of the expected fan.
 
     Raises:
         Inconclusive: draws of one seed are no multiples of each other here.
@@ -103,41 +110,46 @@ def uses_the_fan(subject, expected, seed, target, words):
     COUNTED,
     about=[{"shape": (), "dtype": dtype, "mode": None, "nonlinearity": "linear"} for dtype in ("float32", "float64")],
 )
-def test_the_fan_is_counted_right_for_every_shape(case, findings, target):
-    def uses_the_count(shape, mode):
+def test_the_fan_is_counted_right_for_every_shape(case: Case, findings: Findings, target: Target) -> None:
+    def uses_the_count(shape: tuple[int, ...], mode: str) -> None:
         subject = msgspec.structs.replace(case.subject, shape=shape, mode=mode)
         terms = count_terms(PLAIN[len(shape)], shape).of(mode).mean
         words = f"where {PLAIN[len(shape)]} counts {terms:g}"
         uses_the_fan(subject, terms, findings.seed("ratio"), target, words)
 
-    space = {"shape": weight_shapes(MOST_WEIGHTS), "mode": st.sampled_from(MODES)}
-    settle(findings, COUNTED.question(case.subject), uses_the_count, EXAMPLES, **space)
+    space: dict[str, Any] = {"shape": weight_shapes(MOST_WEIGHTS), "mode": st.sampled_from(MODES)}
+    settle(findings, findings.asked(COUNTED), uses_the_count, EXAMPLES, **space)
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What torch's rule makes of a layer's weight, and what the layer really sums."""
+    """Fan of a layer's weight by torch's rule, and the terms that the layer really sums."""
 
     subject: Subject
 
     @property
-    def fan(self):
-        """By torch's documented rule for shapes."""
-        return fan(self.subject.shape, self.subject.mode)
+    def layer(self) -> str:
+        """Name of the layer."""
+        return self.subject.expect(Initialization).way
 
     @property
-    def terms(self):
-        """By counting."""
-        return count_terms(self.subject.path, self.subject.shape).of(self.subject.mode)
+    def fan(self) -> int:
+        """Fan by torch's documented rule for shapes."""
+        return fan(self.subject.shape, str(self.subject.mode))
 
     @property
-    def fact(self):
-        """Both, in words."""
-        return f"{self.subject.path}: true {self.subject.mode} {self.terms}; torch uses {self.fan}"
+    def terms(self) -> Count:
+        """Terms by counting."""
+        return count_terms(self.layer, self.subject.shape).of(str(self.subject.mode))
 
     @property
-    def effect(self):
-        """Their ratio."""
+    def fact(self) -> str:
+        """Both fans in words."""
+        return f"{self.layer}: true {self.subject.mode} {self.terms}; torch uses {self.fan}"
+
+    @property
+    def effect(self) -> Effect:
+        """Ratio of both fans."""
         return Effect(
             self.fan / self.terms.mean, Unit.TRUE_FAN_IN if self.subject.mode == "fan_in" else Unit.TRUE_FAN_OUT
         )
@@ -151,11 +163,13 @@ class Rule:
         for mode in MODES
     ],
 )
-def test_the_rule_for_shapes_is_the_documented_one_where_layers_sum_other_terms(case, findings, target):
+def test_the_rule_for_shapes_is_the_documented_one_where_layers_sum_other_terms(
+    case: Case, findings: Findings, target: Target
+) -> None:
     rule = Rule(case.subject)
 
-    def uses_the_rule():
+    def uses_the_rule() -> None:
         words = f"where the documented rule says {rule.fan}"
         uses_the_fan(case.subject, rule.fan, findings.seed("ratio"), target, words)
 
-    settle(findings, RULE.question(case.subject), uses_the_rule, note=rule.fact, effect=rule.effect)
+    settle(findings, findings.asked(RULE), uses_the_rule, note=rule.fact, effect=rule.effect)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 from fixtures.record.plan import Case
 from fixtures.record.subject import DTYPES, seed_for
 from fixtures.statistics.judgement import draws_to_resolve
+from fixtures.target.target import Target
 from fixtures.weights.draws import count, draw
 from fixtures.weights.law_questions import law_questions
 from fixtures.weights.marginal_questions import marginal_questions
+from fixtures.weights.sketch import Sketch
 from fixtures.weights.strategies import (
     HALF_UNIFORM_DRAWS,
     core_subjects,
@@ -16,7 +20,8 @@ from fixtures.weights.strategies import (
     half_uniforms,
     kaiming_subjects,
 )
-from suites.framework.asking import asks
+from suites.framework.findings import Findings
+from suites.framework.questions import asks
 
 LAW = "weights.law"
 MARGINAL = "weights.marginal"
@@ -31,7 +36,7 @@ DRAWN_SUBJECTS = {"quick": 16, "full": 64, "soak": 64}
 """Subjects drawn for each initializer and dtype. A fault of one in five subjects is met with probability 0.97 by 16."""
 
 
-def law_cases(tier, run_seed, devices):
+def law_cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> Iterator[Case]:
     for device in devices:
         resolution = CORE_RESOLUTION[tier]
         for subject in core_subjects(device):
@@ -47,15 +52,16 @@ def law_cases(tier, run_seed, devices):
 
 
 @asks(LAW, law_cases, law_questions)
-def test_weights_follow_the_promised_law(case, findings, target, keep_sketch):
-    def gather(draws, seed):
+def test_weights_follow_the_promised_law(
+    case: Case, findings: Findings, target: Target, keep_sketch: Callable[[Sketch], None]
+) -> None:
+    def gather(draws: int, seed: int) -> Sketch:
         return draw(case.subject, draws, seed, target)
 
-    questions = [(question, question.read) for question in law_questions(case.subject)]
-    keep_sketch(findings.judge(questions, gather))
+    keep_sketch(findings.judge(gather))
 
 
-def half_uniform_cases(tier, run_seed, devices):
+def half_uniform_cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> Iterator[Case]:
     resolution = CORE_RESOLUTION[tier]
     for device in devices:
         for subject in half_uniforms(device):
@@ -64,9 +70,10 @@ def half_uniform_cases(tier, run_seed, devices):
 
 
 @asks(MARGINAL, half_uniform_cases, marginal_questions)
-def test_half_type_uniforms_follow_the_promised_law(case, findings, target, keep_sketch):
-    def gather(draws, seed):
+def test_half_type_uniforms_follow_the_promised_law(
+    case: Case, findings: Findings, target: Target, keep_sketch: Callable[[Sketch], None]
+) -> None:
+    def gather(draws: int, seed: int) -> Sketch:
         return count(case.subject, draws, seed, target)
 
-    questions = [(question, question.read) for question in marginal_questions(case.subject)]
-    keep_sketch(findings.judge(questions, gather))
+    keep_sketch(findings.judge(gather))

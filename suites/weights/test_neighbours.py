@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Any
+
 import torch
 
+from fixtures.record.claim import Reading
 from fixtures.record.plan import Case
+from fixtures.record.question import Question
 from fixtures.record.subject import DTYPES, HALF_TYPES, Subject
 from fixtures.statistics.laws import promised_law
+from fixtures.target.target import Target
 from fixtures.weights.draws import draw, empty, initialize
 from fixtures.weights.marginal_questions import questions_of_law
-from fixtures.weights.orthogonal import gain_of, gather_haar, not_orthogonal, promised_product, signs
-from fixtures.weights.questions import Question
+from fixtures.weights.orthogonal import HaarEvidence, gain_of, gather_haar, not_orthogonal, promised_product, signs
+from fixtures.weights.sketch import Sketch
 from fixtures.weights.strategies import draws_for
-from suites.framework.asking import ExactQuestion, asks
-from suites.framework.refuting import exact_case, judge_what_is_drawn, settle
+from suites.framework.exact_claims import exact_case, settle
+from suites.framework.findings import Findings
+from suites.framework.questions import asks
+from suites.framework.statistical_claims import judge_what_is_drawn
 
 NEIGHBOURS = "weights.neighbours"
 HAAR = "weights.neighbours.haar"
@@ -60,11 +69,11 @@ is cut off (issues 145498 and 155588). The uniforms' gain is one whose bound is 
 end which torch mishandles (see known_violations.toml) costs too little to be seen by luck."""
 
 
-def neighbour(initializer, shape, dtype="float32", device="cpu"):
+def neighbour(initializer: str, shape: tuple[int, ...], dtype: str = "float32", device: str = "cpu") -> Subject:
     return Subject(initializer, shape, dtype, mode=None, nonlinearity=None, a=None, device=device)
 
 
-def neighbour_cases(tier, run_seed, devices):
+def neighbour_cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> Iterator[Case]:
     for device in devices:
         for dtype in DTYPES:
             for initializer, shape in INITIALIZERS.items():
@@ -74,7 +83,7 @@ def neighbour_cases(tier, run_seed, devices):
                 yield Case(family=NEIGHBOURS, subject=subject, draws=draws, resolution=resolution)
 
 
-def neighbour_questions(subject):
+def neighbour_questions(subject: Subject) -> Iterable[Question[Any]]:
     """Claims about a neighbour's law, with tails beyond 3 std alone.
 
     Beyond 4 lie 25 of the quick tier's draws, in which little more than a cut would show, and a cut is what `extremes`
@@ -85,12 +94,11 @@ def neighbour_questions(subject):
 
 
 @asks(NEIGHBOURS, neighbour_cases, neighbour_questions)
-def test_weights_follow_the_law_of_their_initializer(case, findings, target):
-    def gather(draws, seed):
+def test_weights_follow_the_law_of_their_initializer(case: Case, findings: Findings, target: Target) -> None:
+    def gather(draws: int, seed: int) -> Sketch:
         return draw(case.subject, draws, seed, target)
 
-    questions = [(question, question.read) for question in neighbour_questions(case.subject)]
-    judge_what_is_drawn(findings, questions, gather)
+    judge_what_is_drawn(findings, gather)
 
 
 SEED_OF_A_ZERO = 28587
@@ -104,19 +112,19 @@ FAR = 10
 """A normal weight in units of its std: beyond this lies less than 2e-23 of the mass."""
 
 
-def outlier_cases(tier, run_seed, devices):
+def outlier_cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> Iterator[Case]:
     yield exact_case(OUTLIERS, neighbour("trunc_normal_(std=0.02)", (32, 32)))
 
 
-def outlier_questions(subject):
-    yield ExactQuestion(OUTLIERS, f"no weight of {subject.initializer} lies {FAR} std from the mean")
+def outlier_questions(subject: Subject) -> Iterator[Question[Any]]:
+    yield Question(OUTLIERS, f"no weight of {subject.initializer} lies {FAR} std from the mean")
 
 
 @asks(OUTLIERS, outlier_cases, outlier_questions)
-def test_a_uniform_draw_of_zero_becomes_no_outlier(case, findings, target):
-    (question,) = outlier_questions(case.subject)
+def test_a_uniform_draw_of_zero_becomes_no_outlier(case: Case, findings: Findings, target: Target) -> None:
+    (question,) = findings.questions
 
-    def check():
+    def check() -> None:
         torch.manual_seed(SEED_OF_A_ZERO)
         weight = empty(case.subject)
         initialize(weight, case.subject, target)
@@ -131,23 +139,23 @@ ORTHOGONAL_SHAPES = {"orthogonal_": (24, 24), "orthogonal_(gain=1.5)": (48, 16),
 """Square, tall, and a kernel, which is wide and so transposed by torch."""
 
 
-def orthogonal_cases(tier, run_seed, devices):
+def orthogonal_cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> Iterator[Case]:
     for device in devices:
         for dtype in DTYPES:
             for initializer, shape in ORTHOGONAL_SHAPES.items():
                 yield exact_case(ORTHOGONAL, neighbour(initializer, shape, dtype, device))
 
 
-def orthogonal_questions(subject):
+def orthogonal_questions(subject: Subject) -> Iterator[Question[Any]]:
     or_refused = ", or are refused: torch has no QR for them" if subject.dtype in HALF_TYPES else ""
-    yield ExactQuestion(ORTHOGONAL, f"{subject.initializer} weights are orthogonal to within rounding{or_refused}")
+    yield Question(ORTHOGONAL, f"{subject.initializer} weights are orthogonal to within rounding{or_refused}")
 
 
 @asks(ORTHOGONAL, orthogonal_cases, orthogonal_questions)
-def test_orthogonal_weights_are_orthogonal(case, findings, target):
-    (question,) = orthogonal_questions(case.subject)
+def test_orthogonal_weights_are_orthogonal(case: Case, findings: Findings, target: Target) -> None:
+    (question,) = findings.questions
 
-    def check():
+    def check() -> None:
         torch.manual_seed(findings.seed("screen"))
         weight = empty(case.subject)
         try:
@@ -167,7 +175,7 @@ HAAR_RESOLUTION = {"quick": 0.01, "full": 0.005, "soak": 0.002}
 their diagonals, of which a share that is off by 5 % is seen as well."""
 
 
-def haar_cases(tier, run_seed, devices):
+def haar_cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> Iterator[Case]:
     for device in devices:
         for dtype in ("float32", "float64"):
             for initializer, shape in ORTHOGONAL_SHAPES.items():
@@ -176,11 +184,15 @@ def haar_cases(tier, run_seed, devices):
                 yield Case(family=HAAR, subject=subject, draws=draws, resolution=resolution)
 
 
-def haar_questions(subject):
+def _of_product(question: Question[Sketch], evidence: HaarEvidence) -> Reading:
+    return question.read(evidence.product)
+
+
+def haar_questions(subject: Subject) -> Iterable[Question[Any]]:
     """Those of the product with a Gaussian factor that does not depend on its dtype, and the signs."""
     product = f"{subject.initializer} weights times an independent triangular factor"
     about_product = [
-        Question(question.family, question.statement, lambda evidence, read=question.read: read(evidence.product))
+        Question(question.family, question.statement, partial(_of_product, question))
         for question in questions_of_law(HAAR, product, promised_product(subject), "float64", tails=(3,))
         if question.family.rpartition(".")[2] in ("location", "scale", "shape", "tail3")
     ]
@@ -189,9 +201,8 @@ def haar_questions(subject):
 
 
 @asks(HAAR, haar_cases, haar_questions)
-def test_orthogonal_weights_favour_no_direction(case, findings, target):
-    def gather(draws, seed):
+def test_orthogonal_weights_favour_no_direction(case: Case, findings: Findings, target: Target) -> None:
+    def gather(draws: int, seed: int) -> HaarEvidence:
         return gather_haar(case.subject, draws, seed, target)
 
-    questions = [(question, question.read) for question in haar_questions(case.subject)]
-    judge_what_is_drawn(findings, questions, gather)
+    judge_what_is_drawn(findings, gather)

@@ -8,7 +8,7 @@ import pytest
 
 from fixtures.record import file_names, run_folder
 from suites.conftest import Controller, settings_key
-from suites.framework.recording import Recorder
+from suites.framework.recorder import Recorder
 
 DIGESTS = {"kaiming_normal_-3x5-float32-cpu": "9d1f907a", "kaiming_uniform_-3x5-float32-cpu": "0c1e77b2"}
 

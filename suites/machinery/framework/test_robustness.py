@@ -19,7 +19,7 @@ from fixtures.record.run_folder import RecordError, read_claims, read_run, write
 from fixtures.target.target import load_target
 from reports import commands, keeping_commands
 from suites.conftest import Controller, target_key
-from suites.framework.recording import Recorder
+from suites.framework.recorder import Recorder
 from suites.framework.settings import read_settings
 from suites.machinery.chance import SURE
 from suites.machinery.making import preloaded

@@ -30,7 +30,7 @@ from fixtures.weights.strategies import core_subjects, half_uniforms
 from reports.comparison import compare
 from reports.drift import drifts
 from suites.conftest import settings_key
-from suites.framework.recording import Recorder
+from suites.framework.recorder import Recorder
 from suites.framework.settings import read_settings
 from suites.machinery.chance import ALARM, CLAIM, fresh_seed
 from suites.machinery.making import preloaded

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.record.file_names import ROOT
-from suites.framework.asking import planned_claims
+from suites.framework.questions import planned_claims
 from suites.machinery.chance import SURE
 from suites.machinery.house.modules import MODULES, room_of
 

@@ -117,14 +117,14 @@ def phrases(module: str) -> Iterator[str]:
 EXCEPTIONS: dict[Callable[[str], Iterator[str]], set[str]] = {
     openings: {
         *("fixtures.faults", "fixtures.propagation", "fixtures.record", "fixtures.rules", "fixtures.words", "reports"),
-        *("suites.framework", "suites.propagation", "suites.training", "suites.weights"),
+        *("suites.framework", "suites.propagation", "suites.weights"),
         *(
             f"suites.machinery.{name}"
             for name in ("faults", "framework", "making", "propagation", "record", "reports", "rules")
         ),
     },
     undescribed: {
-        *("fixtures.propagation", "fixtures.rules", "reports", "suites.framework", "suites.training"),
+        *("fixtures.propagation", "fixtures.rules", "reports", "suites.framework"),
         *("suites.machinery.faults", "suites.machinery.making"),
     },
     gerunds: {
@@ -134,12 +134,11 @@ EXCEPTIONS: dict[Callable[[str], Iterator[str]], set[str]] = {
             "fixtures.record",
             "fixtures.words",
             "reports",
-            "suites.framework",
         ),
         *(f"suites.machinery.{name}" for name in ("framework", "making", "propagation", "record", "reports")),
     },
     phrases: {
-        *("fixtures.faults", "fixtures.propagation", "reports", "suites.framework"),
+        *("fixtures.faults", "fixtures.propagation", "reports"),
         *("suites.machinery.faults", "suites.machinery.making"),
     },
 }

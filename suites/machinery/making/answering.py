@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import torch
 
 from fixtures.record.claim import Claim, Verdict, claim_id
+from fixtures.record.plan import Case
 from fixtures.record.subject import Subject, seed_for
 from fixtures.target.target import Target
-from suites.framework.asking import Findings
+from suites.framework.findings import Findings
+from suites.framework.questions import questions_of
 from suites.machinery.chance import fresh_seed
 
 SEED = 1
@@ -24,16 +27,21 @@ def target_of(**functions: Any) -> Target:
     return Target("planted", SimpleNamespace(**functions))
 
 
+def findings_of(test: Callable[..., None], case: Case, run_seed: int) -> Findings:
+    """Findings that a test is to fill about a case."""
+    return Findings(case, questions_of(mark_of(test), case), run_seed, torch.__version__, known=(), rerun="")
+
+
 def cases_of(test: Callable[..., None], wanted: Callable[[Subject], bool]) -> Iterator[Any]:
     """The cases of a test that asks, on this machine's CPU."""
-    _, cases, _ = mark_of(test)
+    _, cases, _ = mark_of(test).args
     return (case for case in cases("quick", SEED, ("cpu",)) if wanted(case.subject))
 
 
-def mark_of(test: Callable[..., None]) -> tuple[Any, ...]:
-    """What `asks` was given: family, cases, questions."""
+def mark_of(test: Callable[..., None]) -> pytest.Mark:
+    """The mark of `asks`."""
     (mark,) = (mark for mark in test.pytestmark if mark.name == "asks")  # type: ignore[attr-defined]
-    return mark.args
+    return mark
 
 
 def answers(
@@ -47,14 +55,13 @@ def answers(
     Raises:
         AssertionError: a planned claim went unanswered, or one was answered that was not planned.
     """
-    _, _, questions = mark_of(test)
     run_seed = seed_for(fresh_seed(), str(turn))
     for case in cases_of(test, wanted):
-        findings = Findings(case=case, run_seed=run_seed, torch_version=torch.__version__, known=(), rerun="")
+        findings = findings_of(test, case, run_seed)
         given = {"case": case, "findings": findings, "target": target}
         keepers = {name: ignore for name in inspect.signature(test).parameters if name.startswith("keep_")}
         test(**given, **keepers)
-        planned = [claim_id(question.family, case.subject) for question in questions(case.subject)]
+        planned = [claim_id(question.family, case.subject) for question in findings.questions]
         assert sorted(planned) == sorted(claim.id for claim in findings.claims)
         yield from findings.claims
 

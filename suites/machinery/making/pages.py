@@ -181,9 +181,7 @@ MARKUP = (
 def hostile_material() -> Material:
     """A gate between two runs in which every text is `MARKUP`."""
     everything = " ".join(MARKUP)
-    subjects = [
-        Subject(f"kaiming_normal_{text}", (64, 32), "float32", layout=text, device=text, path=text) for text in MARKUP
-    ]
+    subjects = [Subject(f"kaiming_normal_{text}", (64, 32), "float32", layout=text, device=text) for text in MARKUP]
     claims = [
         (violated if number % 2 else claim)(
             f"weights.{text}.scale", subject=subject, statement=text, note=text, known=text

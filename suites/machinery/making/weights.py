@@ -13,7 +13,6 @@ from fixtures.statistics.laws import Normal, grid_law, promised_law
 from fixtures.weights.law_questions import law_questions
 from fixtures.weights.marginal_questions import usual_extreme
 from fixtures.weights.sketcher import Sketcher
-from fixtures.weights.sums import is_gaussian
 
 SHAPE = (40, 125)
 DRAWS = math.prod(SHAPE)
@@ -60,7 +59,7 @@ def detectable(about, name, generator, tensors=1):
     """
     for _ in range(1000):  # which look decides of healthy weights is a toss: none of as many has no chance
         size = question(about, name).read(sketched(about, healthy(about, generator, tensors))).detectable
-        if size.unit is not Unit.ALIGNMENT or not is_gaussian(grid_law(promised_law(about), about.dtype)):
+        if size.unit is not Unit.ALIGNMENT or not grid_law(promised_law(about), about.dtype).is_gaussian:
             return size.value
     raise AssertionError(f"{name}: all {tensors} healthy tensors are judged by their most aligned lines")
 

@@ -140,8 +140,9 @@ def in_two_dimensions(kind, layout="contiguous"):
     """The suite's network of one kind, and those of it whose products are looked at."""
 
     def wanted(subject):
+        what = subject.what
         usual = (subject.layout, subject.dtype, subject.mode) == (layout, "float32", "fan_in")
-        return usual and f"conv2d_{kind}_relu" in subject.path and not core(subject)
+        return usual and (what.rank, what.cycle, what.activation) == (2, kind, "relu") and not core(subject)
 
     return wanted
 

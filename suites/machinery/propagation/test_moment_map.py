@@ -28,6 +28,7 @@ from fixtures.propagation.moment_map import (
 )
 from fixtures.propagation.nonlinearities import Sampled, Squares, descent_of, follows_the_map, single_questions
 from fixtures.record.claim import Verdict
+from fixtures.record.kinds import SingleLayer
 from fixtures.statistics.judgement import SCREEN
 from fixtures.statistics.laws import gain
 from fixtures.statistics.pvalues import chernoff_p
@@ -187,7 +188,7 @@ def assert_no_level_is_exceeded(p_values):
 @pytest.mark.parametrize("name", ["relu", "gelu", "tanh", "selu"])
 def test_bounds_of_a_single_layer_are_p_values(name, generator):
     activation = ACTIVATIONS[name]
-    subject = suite.subject_of("single", name, shape=suite.SINGLE_SHAPE, arguments="(q=0.5)")
+    subject = suite.subject_of(SingleLayer(name, 0.5), shape=suite.SINGLE_SHAPE)
     questions = single_questions(subject)
     z = generator.normal(0, math.sqrt(0.5), (REPLICATES, 400))
     means = [(function(z) ** 2).mean(1) for function in (activation.value, activation.slope)]
@@ -245,7 +246,7 @@ def test_a_stated_effect_is_detected_in_many_layers(sign, generator):
 
 
 def test_a_stated_effect_is_detected_in_one_layer(generator):
-    subject = suite.subject_of("single", "gelu", shape=suite.SINGLE_SHAPE, arguments="(q=1.0)")
+    subject = suite.subject_of(SingleLayer("gelu", 1.0), shape=suite.SINGLE_SHAPE)
     question = single_questions(subject)[0]
     gelu, n = ACTIVATIONS["gelu"], 20_000
 
@@ -266,7 +267,7 @@ def violated(test, activation, target=TORCH, **fields):
     """Families of violated claims about one nonlinearity."""
 
     def wanted(subject):
-        return subject.path.partition("_")[2].partition("(")[0] == activation and all(
+        return subject.what.activation == activation and all(
             getattr(subject, name) == value for name, value in fields.items()
         )
 

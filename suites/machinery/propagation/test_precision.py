@@ -24,11 +24,11 @@ from fixtures.propagation.precision import (
 )
 from fixtures.propagation.ranges import Zeros, fade, overflow_at, overflows, underflow_at, vanishings
 from fixtures.record.claim import Verdict
+from fixtures.record.kinds import ReducedNetwork
 from fixtures.record.subject import HALF_TYPES
 from fixtures.target.target import Target
-from suites.framework.asking import Findings
 from suites.machinery.chance import ALARM, SURE, agrees, no_oftener, within_chance
-from suites.machinery.making.answering import answers, cases_of, target_of
+from suites.machinery.making.answering import answers, cases_of, findings_of, target_of
 from suites.propagation import test_precision as suite
 
 pytestmark = SURE
@@ -74,7 +74,7 @@ def test_a_setting_leaves_every_flag_as_it_was_when_its_use_fails():
 
 
 def test_a_setting_that_does_not_exist_is_an_error():
-    subject = suite.on(suite.GELU, CPU, path="linear_lowest")
+    subject = suite.on(suite.GELU, CPU, path="linear_tf32_off")
 
     with pytest.raises(ValueError, match="names no setting"):
         setting_of(subject)
@@ -91,7 +91,7 @@ def test_a_plan_of_another_release_gets_no_evidence_where_a_setting_is_missing(m
     monkeypatch.setattr(suite, "setting_of", lambda subject: replace(setting_of(subject), exists=False))
 
     for test, case in zip((PRODUCT_TEST, NETWORK_TEST), cases, strict=True):
-        findings = Findings(case=case, run_seed=1, torch_version="9", known=(), rerun="")
+        findings = findings_of(test, case, run_seed=1)
         test(case=case, findings=findings, target=TORCH)
         assert {claim.verdict for claim in findings.claims} == {Verdict.NO_EVIDENCE}
 
@@ -279,7 +279,7 @@ def test_a_scale_that_is_off_under_a_setting_is_seen(setting, dtype, error, monk
 
     plant(monkeypatch, Patch(torch.nn.functional, "linear", scaled))
 
-    found = violated(NETWORK_TEST, path=f"{setting}_{suite.PATH}", dtype=dtype)
+    found = violated(NETWORK_TEST, path=str(ReducedNetwork(setting, "relu", suite.LAYERS, suite.INPUTS)), dtype=dtype)
 
     assert {family for family, _ in found} >= {
         "propagation.precision.forward.scale",
@@ -362,7 +362,9 @@ def test_a_target_that_fails_is_a_counterexample():
 
 def test_networks_under_autocast_keep_enough_directions_to_see_what_they_state(seed):
     """Rounding hides directions of the inputs (layer_law.worth_keeping): one in ten at least is left."""
-    subject = suite.on(suite.GELU, CPU, "bfloat16", path=f"autocast_{suite.PATH}")
+    subject = suite.on(
+        suite.GELU, CPU, "bfloat16", path=str(ReducedNetwork("autocast", "relu", suite.LAYERS, suite.INPUTS))
+    )
 
     evidence = gather_under(subject, 1, seed, suite.RESOLUTION, TORCH)
 

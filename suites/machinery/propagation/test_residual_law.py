@@ -68,7 +68,7 @@ def test_the_network_has_the_depth_and_the_structure_of_resnet_152():
 
 
 def test_a_path_that_names_no_residual_network_is_refused():
-    with pytest.raises(ValueError, match="no residual network"):
+    with pytest.raises(ValueError, match="an unknown network"):
         Residual.of(Subject("kaiming_normal_", (8, 3, 3, 3), path="bottleneck_before(3, samples=1, size=8)"))
 
 
@@ -203,19 +203,19 @@ def test_torchs_batch_normalization_is_within_its_bound(dtype, shift, chooser):
 
 
 def pre(subject):
-    return "bottleneck_pre(" in subject.path
+    return subject.what.order == "pre"
 
 
 def post(subject):
-    return "bottleneck_post(" in subject.path
+    return subject.what.order == "post"
 
 
 def pre_bn(subject):
-    return "bottleneck_pre_bn(" in subject.path
+    return subject.what.order == "pre_bn"
 
 
 def post_bn(subject):
-    return "bottleneck_post_bn(" in subject.path
+    return subject.what.order == "post_bn"
 
 
 ORDERS = [pre, post, pre_bn, post_bn]

@@ -19,7 +19,7 @@ from fixtures.record.safe_text import LONGEST_KEPT, Ambiguous, cleaned
 from fixtures.rules.known_violations import KnownError, read_known
 from fixtures.rules.policy import PolicyError, read_policy
 from reports import commands
-from suites.framework.refuting import counterexample
+from suites.framework.exact_claims import counterexample
 from suites.machinery.making.pages import hostile_material
 from suites.machinery.making.runs import claim, contract, failure, run, undecided, violated, write
 from suites.machinery.making.times import pairing, timed

@@ -77,7 +77,7 @@ def test_what_is_no_claim_is_a_case_of_its_own():
 
 @pytest.mark.parametrize("text", ["<failure/>", "]]>", "\x00\x0b\x1b[31m", "\ud800", "&amp;"])
 def test_hostile_text_stays_text(text):
-    evil = subject(path=text)
+    evil = subject(layout=text)
     suite, _ = cases_of(run(claim(subject=evil)), run(violated(subject=evil, note=text)))
 
     assert suite.get("failures") == "1"

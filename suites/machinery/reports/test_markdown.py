@@ -100,7 +100,7 @@ def test_hostile_text_is_shown_as_text(text):
 
 def test_a_hostile_run_adds_no_markup():
     friendly = html(verdict_markdown(gate(run(claim(note="x")), run(violated(note="x")))))
-    evil = subject(path="</details><img src=x onerror=alert(1)>")
+    evil = subject(layout="</details><img src=x onerror=alert(1)>")
     note = "".join(HOSTILE)
     shown = html(verdict_markdown(gate(run(claim(subject=evil)), run(violated(subject=evil, note=note)))))
 

@@ -9,16 +9,17 @@ from torch.nn import functional
 
 from fixtures.faults.planting import plant
 from fixtures.propagation.links.comparing import in_float64
+from fixtures.record.kinds import Architecture
+from fixtures.record.subject import Subject
 from fixtures.training import numbers
 from fixtures.training.networks import drawn, layers_of
 from fixtures.training.numbers import ROUNDINGS, SAMPLES, SEED, numbers_of, train
 from reports.drift.numbers import Outcome, compared
-from suites.training.subjects import step_subject
 from suites.training.test_numbers import QUICK
 
 pytestmark = [pytest.mark.large_draws, pytest.mark.draws(0, "numbers of the product's own, the same in every run")]
 
-SUBJECTS = {network: step_subject(optimizer, network) for optimizer, network in QUICK}
+SUBJECTS = {str(optimizer.network): Subject.of(optimizer) for optimizer in QUICK}
 TUTORIAL = SUBJECTS["tutorial"]
 CONVOLUTIONAL = SUBJECTS["convolutional"]
 
@@ -102,7 +103,7 @@ def test_the_same_numbers_again_have_the_same_bits(healthy):
 
 def test_the_first_gradient_norms_are_those_of_the_network(healthy):
     """The numbers by NumPy, from the tutorial's network written out."""
-    network, batch = drawn("tutorial", SEED, SAMPLES)
+    network, batch = drawn(Architecture("tutorial"), SEED, SAMPLES)
     weights = [(in_float64(layer.weight), in_float64(layer.bias)) for layer in layers_of(network)]
     signals = [batch.inputs]
     for place, (weight, bias) in enumerate(weights):

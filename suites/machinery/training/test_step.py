@@ -6,25 +6,25 @@ import mpmath
 import numpy as np
 import pytest
 import torch
+from msgspec.structs import replace
 
 from fixtures.faults.planting import plant
 from fixtures.propagation.links.comparing import in_float64
 from fixtures.propagation.links.matmul import rounded_once
-from fixtures.record.call import call_of
-from fixtures.record.subject import HALF_TYPES
+from fixtures.record.kinds import Architecture
+from fixtures.record.subject import HALF_TYPES, Subject
 from fixtures.statistics.formats import unit_roundoff
 from fixtures.training import steps
 from fixtures.training.networks import CLASSES, drawn, layers_of
-from fixtures.training.optimizers import Asked
 from fixtures.training.step_links import CrossEntropy
 from fixtures.training.steps import step_findings
 from suites.machinery.chance import SURE, fresh_seed
-from suites.training.subjects import TUTORIAL, step_subject
+from suites.training.subjects import CONVOLUTIONAL, TUTORIAL
 from suites.training.test_step import OPTIMIZERS
 
 pytestmark = SURE
 
-SMALL = "deep(3, 16)"
+SMALL = Architecture("deep", 3, 16)
 DIGITS = 40
 
 
@@ -34,33 +34,37 @@ def broken(found):
     return {name for name, compared in parts.items() if compared and compared.counterexample}
 
 
-@pytest.mark.parametrize("path", [TUTORIAL, SMALL, "convolutional"])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_in_float64_a_step_keeps_bounds_that_are_half_a_billion_times_smaller(optimizer, path):
+def on(network, optimizer=OPTIMIZERS[0], dtype="float32"):
+    return Subject.of(replace(optimizer, network=network), dtype=dtype)
+
+
+@pytest.mark.parametrize("network", [TUTORIAL, SMALL, CONVOLUTIONAL], ids=str)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda optimizer: optimizer.initializer)
+def test_in_float64_a_step_keeps_bounds_that_are_half_a_billion_times_smaller(optimizer, network):
     """A formula that is not the optimizer's own would show; the unit roundoff is 2**-29 times that of float32."""
-    assert not broken(step_findings(step_subject(optimizer, path, "float64"), fresh_seed()))
+    assert not broken(step_findings(on(network, optimizer, "float64"), fresh_seed()))
 
 
 @pytest.mark.parametrize("error", [1e-3, -1e-3])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda optimizer: optimizer.initializer)
 def test_a_learning_rate_off_by_a_tenth_of_a_percent_is_seen(optimizer, error, monkeypatch):
-    sound = Asked.rule
+    sound = steps.rule_of
 
     def expecting_another(asked, dtype, dimensions):
         rule = sound(asked, dtype, dimensions)
         rule.lr *= 1 + error
         return rule
 
-    monkeypatch.setattr(Asked, "rule", expecting_another)
+    monkeypatch.setattr(steps, "rule_of", expecting_another)
 
-    assert broken(step_findings(step_subject(optimizer, SMALL), fresh_seed())) >= {"default", "foreach"}
+    assert broken(step_findings(on(SMALL, optimizer), fresh_seed())) >= {"default", "foreach"}
 
 
-@pytest.mark.parametrize(("fault", "path"), [("matmul-of-tf32", SMALL), ("convolution-of-tf32", "convolutional")])
-def test_factors_rounded_to_ten_bits_are_seen(fault, path):
+@pytest.mark.parametrize(("fault", "network"), [("matmul-of-tf32", SMALL), ("convolution-of-tf32", CONVOLUTIONAL)])
+def test_factors_rounded_to_ten_bits_are_seen(fault, network):
     take_out = plant(fault)
     try:
-        assert "forward" in broken(step_findings(step_subject(OPTIMIZERS[0], path), fresh_seed()))
+        assert "forward" in broken(step_findings(on(network), fresh_seed()))
     finally:
         take_out()
 
@@ -74,7 +78,7 @@ def test_one_gradient_in_a_thousand_that_is_off_by_a_thousandth_is_seen(monkeypa
 
     monkeypatch.setattr(steps, "backward_compared", disturbed)
 
-    assert broken(step_findings(step_subject(OPTIMIZERS[0], SMALL), fresh_seed())) == {"backward"}
+    assert broken(step_findings(on(SMALL), fresh_seed())) == {"backward"}
 
 
 def logits_and_labels():
@@ -138,14 +142,3 @@ def test_networks_and_batches_are_numpys_whatever_torchs_generator_does():
     assert all(map(torch.equal, first.parameters(), second.parameters()))
     assert (batch.inputs == again.inputs).all()
     assert (batch.labels == again.labels).all()
-
-
-@pytest.mark.parametrize("path", ["wide(3)", "deep"])
-def test_an_architecture_that_does_not_exist_is_refused(path):
-    with pytest.raises((ValueError, TypeError)):
-        drawn(path, fresh_seed(), samples=1)
-
-
-def test_an_optimizer_without_a_rule_is_refused():
-    with pytest.raises(ValueError, match="'RMSprop' is none of SGD, Adam, AdamW"):
-        Asked.of(call_of("RMSprop(lr=0.1)"))

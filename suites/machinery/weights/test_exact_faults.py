@@ -13,8 +13,8 @@ from hypothesis import Phase
 from torch.nn import init
 
 from fixtures.record.claim import Verdict
-from suites.framework import refuting
-from suites.framework.refuting import KAIMING
+from suites.framework import exact_claims
+from suites.framework.exact_claims import KAIMING
 from suites.machinery.chance import SURE
 from suites.machinery.making.answering import answers, target_of, violation
 from suites.weights import test_autograd as autograd
@@ -449,7 +449,7 @@ for function, sights in {
 @pytest.mark.parametrize(("family", "test", "target"), PLANTED)
 def test_the_claim_sees_the_fault(family, test, target, monkeypatch):
     # Making a counterexample small takes most of the time and changes no verdict.
-    monkeypatch.setattr(refuting, "PHASES", (Phase.generate,))
+    monkeypatch.setattr(exact_claims, "PHASES", (Phase.generate,))
 
     assert violation(family, test, target) is not None
 

@@ -1,22 +1,23 @@
-"""How a check becomes a finding: what it asserts in vain, or what the target raises, is a counterexample."""
+"""Exact claims: whatever a check asserts in vain, or the target raises, is a counterexample."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from fixtures.record.claim import Effect, Reading
+from fixtures.record.claim import Effect
 from fixtures.record.plan import Case
+from fixtures.record.question import Question
 from fixtures.record.safe_text import printable
 from fixtures.record.subject import Subject
-from suites.framework.asking import Asked, ExactQuestion, Findings, asks
+from suites.framework.findings import Findings
+from suites.framework.questions import asks
 
 KAIMING = ("kaiming_normal_", "kaiming_uniform_")
 
@@ -39,43 +40,40 @@ def exact_case(family: str, subject: Subject) -> Case:
 def kaiming_cases(
     family: str, variations: Iterable[Fields], on: str | None, _tier: str, _run_seed: int, devices: tuple[str, ...]
 ) -> Iterator[Case]:
-    """A case for each device, Kaiming initializer and variation of a subject's fields."""
+    """A case for each device, Kaiming initializer and variation of a subject's fields.
+
+    Args:
+        family: of the cases.
+        variations: fields of the subjects.
+        on: the only device that is asked; None for all.
+        tier: that is asked.
+        run_seed: of the plan.
+        devices: that are asked.
+    """
     for device in devices if on is None else (on,):
         for initializer in KAIMING:
             for fields in variations:
                 yield exact_case(family, Subject(initializer, device=device, **fields))
 
 
-@dataclass(frozen=True)
-class ExactClaim:
-    """One claim about each Kaiming initializer: its family, and what it says after the initializer's name."""
-
-    family: str
-    says: str
-
-    def question(self, subject: Subject) -> ExactQuestion:
-        """The question about one subject."""
-        return ExactQuestion(self.family, f"{subject.initializer} {self.says}")
-
-
 def asks_exactly(
-    *claims: ExactClaim, about: Iterable[Fields] = ({"shape": ()},), on: str | None = None
+    *claims: Question[Any], about: Iterable[Fields] = ({"shape": ()},), on: str | None = None
 ) -> pytest.MarkDecorator:
     """Mark a test as the one that answers these claims about each Kaiming initializer.
 
     Args:
-        claims: answered together; the first one's family names the cases.
+        claims: answered together; the first one's family names the cases, and each says something of an initializer.
         about: fields of the subjects; by default one for each initializer, which stands for all shapes.
         on: the only device that it makes sense to ask; by default all that the run asks.
     """
     family = claims[0].family
     cases = partial(kaiming_cases, family, tuple(about), on)
-    return asks(family, cases, lambda subject: [claim.question(subject) for claim in claims])
+    return asks(family, cases, lambda subject: [claim.about(subject.initializer) for claim in claims])
 
 
 def settle(
     findings: Findings,
-    question: Asked,
+    question: Question[Any],
     check: Check,
     examples: int = 1,
     *,
@@ -83,7 +81,17 @@ def settle(
     effect: Effect | None = None,
     **space: st.SearchStrategy[Any],
 ) -> None:
-    """Answer an exact question by `check`: called once, or with `examples` that Hypothesis draws from a space."""
+    """Answer an exact question by a check.
+
+    Args:
+        findings: of the case.
+        question: to be answered.
+        check: raises an exception where the claim is violated.
+        examples: number of them that Hypothesis draws from `space`; without a space, `check` is called once.
+        note: recorded beside a claim that holds.
+        effect: likewise.
+        space: strategy for each argument of `check`.
+    """
     tried = 0
 
     def counted(**example: Any) -> None:
@@ -95,13 +103,20 @@ def settle(
     try:
         found = counterexample(explored)
     except Inconclusive as reason:
-        findings.no_evidence([question], str(reason))
+        findings.no_evidence(str(reason), [question])
     else:
         findings.exact(question, found, tried, note=note, effect=effect)
 
 
 def _explored(check: Check, examples: int, run_seed: int, space: dict[str, st.SearchStrategy[Any]]) -> Check:
-    """A property that Hypothesis tries on a space; the same run's seed gives the same examples."""
+    """A property that Hypothesis tries on a space; the same run's seed gives the same examples.
+
+    Args:
+        check: called with each example.
+        examples: number of them.
+        run_seed: of the examples.
+        space: strategy for each argument of `check`.
+    """
     options = settings(
         database=None,
         deadline=None,
@@ -115,7 +130,7 @@ def _explored(check: Check, examples: int, run_seed: int, space: dict[str, st.Se
 
 
 def counterexample(check: Check) -> str | None:
-    """What refutes a claim, in words; None if nothing does. Warnings are no counterexample.
+    """Counterexample by which a check fails, in words; None if it passes. Warnings are no counterexample.
 
     A check asserts that large values are equal by `operator.eq`: two that are compared within the assertion itself,
     pytest explains line by line where CI is set, which takes it minutes for a weight's bytes.
@@ -137,36 +152,5 @@ def counterexample(check: Check) -> str | None:
 
 
 def _first_line(error: Exception) -> str:
-    """What the target, or an assertion about it, says first; a target's words are text from outside."""
+    """First line of an exception's message, printable: a target's words are text from outside."""
     return printable(next(iter(str(error).splitlines()), "")) or "no reason given"
-
-
-Evidence = TypeVar("Evidence")
-
-
-@dataclass(frozen=True)
-class Broken:
-    """Evidence that could not be gathered, because the target raised an exception."""
-
-    words: str
-
-
-def judge_what_is_drawn(
-    findings: Findings,
-    questions: Iterable[tuple[Asked, Callable[[Evidence], Reading]]],
-    gather: Callable[[int, int], Evidence],
-) -> None:
-    """Judge statistical questions; where the target raises an exception instead of drawing, all are violated."""
-
-    def gathered(draws: int, draw_seed: int) -> Evidence | Broken:
-        evidence: list[Evidence] = []
-        words = counterexample(lambda: evidence.append(gather(draws, draw_seed)))
-        return Broken(words) if words else evidence[0]
-
-    def reader(read: Callable[[Evidence], Reading]) -> Callable[[Evidence | Broken], Reading]:
-        def reading(evidence: Evidence | Broken) -> Reading:
-            return Reading(n=0, broken=evidence.words) if isinstance(evidence, Broken) else read(evidence)
-
-        return reading
-
-    findings.judge([(question, reader(read)) for question, read in questions], gathered)

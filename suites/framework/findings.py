@@ -1,12 +1,4 @@
-"""How a test asks: which cases it takes, which claims it will make about each, and how the answers are judged.
-
-    @asks("weights.marginal", cases, marginal_questions)
-    def test_weights_follow_the_promised_law(case, findings, target): ...
-
-A test marked so is called once for each of its cases: those that `cases` draws, or, where a plan is handed in, those of
-its family in the plan. Findings are recorded, held or not, and the
-test fails after the last of them if any claim was violated that no known violation covers.
-"""
+"""Findings of a test: its questions judged, and how the test ends."""
 
 from __future__ import annotations
 
@@ -15,70 +7,36 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
 from fixtures.record.claim import SMALLEST_P, Claim, Effect, Reading, Verdict, claim_id, p_in_words
 from fixtures.record.plan import Case
+from fixtures.record.question import Question
 from fixtures.record.schema import SCHEMA
-from fixtures.record.subject import Subject, seed_for
+from fixtures.record.subject import seed_for
 from fixtures.rules.known_violations import Known
 from fixtures.statistics.judgement import CONFIRMATION_FACTOR, Judgement, judge
 
-
-class Asked(Protocol):
-    """A claim before it is answered."""
-
-    @property
-    def family(self) -> str:
-        """Suite, family and property."""
-
-    @property
-    def statement(self) -> str:
-        """What is claimed, in words."""
-
-
-@dataclass(frozen=True)
-class ExactQuestion:
-    """A contract claim: one counterexample violates it."""
-
-    family: str
-    statement: str
-
-
 Evidence = TypeVar("Evidence")
-Questions = Callable[[Subject], Iterable[Asked]]
-Cases = Callable[[str, int, tuple[str, ...]], Iterable[Case]]
-"""Tier, the run's seed, devices -> cases of one family."""
-
-
-def asks(family: str, cases: Cases, questions: Questions) -> pytest.MarkDecorator:
-    """Mark a test as the one that answers `questions` about each case of `family`."""
-    return pytest.mark.asks(family, cases, questions)
-
-
-def planned_claims(items: Iterable[pytest.Item]) -> tuple[str, ...]:
-    """Identities of all claims that the selected tests will make, in order."""
-    return tuple(
-        claim_id(question.family, case.subject)
-        for item in items
-        if (mark := item.get_closest_marker("asks")) and (case := _case_of(item))
-        for question in mark.args[2](case.subject)
-    )
-
-
-def _case_of(item: pytest.Item) -> Case | None:
-    callspec = getattr(item, "callspec", None)
-    case = callspec.params.get("case") if callspec else None
-    return case if isinstance(case, Case) else None  # pytest's placeholder where a plan knows no case of the family
 
 
 @dataclass
 class Findings:
-    """What one test found; every claim it makes is added here."""
+    """Findings of one test; every claim it makes is added here.
+
+    Attributes:
+        case: that is asked about.
+        questions: to be answered, in order.
+        run_seed: of the plan.
+        torch_version: that is asked.
+        known: violations that are registered.
+        rerun: command that runs the test alone.
+    """
 
     case: Case
+    questions: tuple[Question[Any], ...]
     run_seed: int
     torch_version: str
     known: tuple[Known, ...]
@@ -90,16 +48,18 @@ class Findings:
         """Seed of this case's draws at the screen or at the confirmation."""
         return seed_for(self.run_seed, self.case.subject.key, stage)
 
+    def asked(self, claim: Question[Any]) -> Question[Any]:
+        """The question to be answered that makes this claim, of the same family, about the case."""
+        return next(question for question in self.questions if question.family == claim.family)
+
     def judge(
-        self,
-        questions: Iterable[tuple[Asked, Callable[[Evidence], Reading]]],
-        gather: Callable[[int, int], Evidence],
+        self, gather: Callable[[int, int], Evidence], questions: Iterable[Question[Evidence]] | None = None
     ) -> Evidence:
         """Judge statistical questions; returns the evidence of the screen.
 
         Args:
-            questions: each with how it is read from the evidence.
             gather: draws, seed -> evidence; called again, for more, where any question trips the screen.
+            questions: by default all that are to be answered.
         """
         screened = gather(self.case.draws, self.seed("screen"))
         fresh: list[Evidence] = []
@@ -109,33 +69,38 @@ class Findings:
                 fresh.append(gather(CONFIRMATION_FACTOR * self.case.draws, self.seed("confirm")))
             return fresh[0]
 
-        for question, read in questions:
-            self._add(question, judge(read(screened), partial(_of, read, confirmation)))
+        for question in self.questions if questions is None else questions:
+            self._add(question, judge(question.read(screened), partial(_of, question.read, confirmation)))
         return screened
 
     def exact(
         self,
-        question: Asked,
+        question: Question[Any],
         counterexample: str | None,
         tried: int,
         *,
         note: str | None = None,
         effect: Effect | None = None,
     ) -> None:
-        """Record a contract claim: `counterexample` in words, or None after `tried` examples.
+        """Record an exact claim.
 
-        `note` and `effect` are what a reader should know of a claim that holds: a recorded fact and its size.
+        Args:
+            question: that is answered.
+            counterexample: in words; None where there was none.
+            tried: number of examples.
+            note: a fact to know of a claim that holds.
+            effect: its size.
         """
         reading = Reading(n=tried, effect=effect, broken=counterexample)
         verdict = Verdict.VIOLATED if counterexample else Verdict.HOLDS
         self._add(question, Judgement(verdict, reading, counterexample or note))
 
-    def no_evidence(self, questions: Iterable[Asked], reason: str) -> None:
-        """Record that nothing can be said, and why."""
-        for question in questions:
+    def no_evidence(self, reason: str, questions: Iterable[Question[Any]] | None = None) -> None:
+        """Record that nothing can be said about questions, by default about all, and why."""
+        for question in self.questions if questions is None else questions:
             self._add(question, Judgement(Verdict.NO_EVIDENCE, Reading(n=0), reason))
 
-    def _add(self, question: Asked, judgement: Judgement) -> None:
+    def _add(self, question: Question[Any], judgement: Judgement) -> None:
         reading = judgement.reading
         if reading.p is not None and reading.effect and reading.effect.standard_error is None:
             raise ValueError(f"{question.family}: the effect of a statistical claim states its standard error")

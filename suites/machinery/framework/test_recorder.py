@@ -12,7 +12,7 @@ from fixtures.record.environment import Environment
 from fixtures.record.run_folder import claim_line, read_claims, read_record, read_run, read_sketches, write_record
 from fixtures.weights.mistakes import interface_of
 from fixtures.weights.sketcher import sketch_of
-from suites.framework.recording import PARTS, Recorder, keep_sketch
+from suites.framework.recorder import PARTS, Recorder, keep_sketch
 from suites.framework.settings import read_settings
 from suites.machinery.making.answering import target_of
 from suites.machinery.making.runs import SCALE, claim, contract, plan, subject, undecided, violated

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import pytest
 from hypothesis import strategies as st
 
 from fixtures.record.claim import Effect, Reading, Unit, Verdict
+from fixtures.record.question import Question
 from fixtures.record.subject import Subject
-from suites.framework.asking import ExactQuestion, Findings
-from suites.framework.refuting import Inconclusive, exact_case, judge_what_is_drawn, settle
+from suites.framework.exact_claims import Inconclusive, exact_case, settle
+from suites.framework.findings import Findings
+from suites.framework.statistical_claims import judge_what_is_drawn
 
 FAMILY = "weights.contract.example"
-QUESTION = ExactQuestion(FAMILY, "numbers are small")
+QUESTION = Question(FAMILY, "numbers are small")
 
 
 def fresh_findings():
     case = exact_case(FAMILY, Subject("kaiming_normal_", ()))
-    return Findings(case=case, run_seed=1, torch_version="2.14.1", known=(), rerun="")
+    return Findings(case, (QUESTION,), run_seed=1, torch_version="2.14.1", known=(), rerun="")
 
 
 @pytest.fixture
@@ -123,9 +126,9 @@ def raise_error(*_drawn):
 
 
 def test_a_target_that_raises_instead_of_drawing_violates_all_that_is_asked(findings):
-    questions = [(QUESTION, lambda drawn: Reading(n=1, p=1.0)), (QUESTION, lambda drawn: Reading(n=1, p=1.0))]
+    questions = [replace(QUESTION, read=lambda drawn: Reading(n=1, p=1.0))] * 2
 
-    judge_what_is_drawn(findings, questions, raise_error)
+    judge_what_is_drawn(findings, raise_error, questions)
 
     told = [(claim.verdict, claim.note) for claim in findings.claims]
     assert told == [(Verdict.VIOLATED, "raised OSError: no weights today")] * 2
@@ -135,6 +138,6 @@ def test_a_target_that_raises_at_the_confirmation_violates_what_is_confirmed(fin
     def gather(draws, seed):
         return raise_error(draws, seed) if seed == findings.seed("confirm") else "drawn"
 
-    judge_what_is_drawn(findings, [(QUESTION, lambda drawn: Reading(n=1, p=1e-5))], gather)
+    judge_what_is_drawn(findings, gather, [replace(QUESTION, read=lambda drawn: Reading(n=1, p=1e-5))])
 
     assert only(findings).note == "raised OSError: no weights today"

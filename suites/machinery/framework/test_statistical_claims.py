@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-import torch
 
 from fixtures.record.claim import Effect, Reading, Unit, Verdict
-from suites.framework.asking import Findings
-from suites.framework.promising import DRAWN, as_promised, promised
+from suites.framework.statistical_claims import DRAWN, as_promised, promised
 from suites.machinery.chance import SURE, fresh_seed
-from suites.machinery.making.answering import cases_of, target_of
+from suites.machinery.making.answering import cases_of, findings_of, target_of
 from suites.propagation import test_plain as suite
 
 PLAIN = suite.test_signals_and_gradients_follow_their_law_at_every_layer
@@ -18,10 +16,10 @@ PLAIN = suite.test_signals_and_gradients_follow_their_law_at_every_layer
 
 def sigmoid_claims(resolution=None):
     """What is found of sigmoid networks, by family; of a case that promises another resolution if one is given."""
-    (case,) = cases_of(PLAIN, lambda subject: "plain_sigmoid" in subject.path)
+    (case,) = cases_of(PLAIN, lambda subject: subject.what.activation == "sigmoid")
     if resolution is not None:
         case = msgspec.structs.replace(case, resolution=resolution)
-    findings = Findings(case=case, run_seed=fresh_seed(), torch_version=torch.__version__, known=(), rerun="")
+    findings = findings_of(PLAIN, case, fresh_seed())
     PLAIN(case, findings, target_of())
     return {claim.family: claim for claim in findings.claims}
 

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import math
-from types import SimpleNamespace
+from dataclasses import replace
 
 import msgspec
 import pytest
 
 from fixtures.record.claim import Claim, Effect, Reading, Unit, Verdict
 from fixtures.record.plan import Case
+from fixtures.record.question import Question
 from fixtures.record.subject import Subject
 from fixtures.rules.known_violations import Known
-from suites.framework.asking import ExactQuestion, Findings, asks, explain, planned_claims
+from suites.framework.findings import Findings, explain
 
 SUBJECT = Subject("kaiming_normal_", (256, 128), nonlinearity="relu")
 OF_STD = Unit.STD
 
-SCALE = ExactQuestion("weights.marginal.scale", "the std of the weights is 0.125")
-BOUNDS = ExactQuestion("weights.marginal.bounds", "no weight lies outside the bounds")
+SCALE = Question("weights.marginal.scale", "the std of the weights is 0.125")
+BOUNDS = Question("weights.marginal.bounds", "no weight lies outside the bounds")
 
 
-def findings(known=(), torch_version="2.13.0"):
+def findings(*questions, known=(), torch_version="2.13.0"):
     case = Case(family="weights.marginal", subject=SUBJECT, draws=1000, resolution=0.1)
-    return Findings(case=case, run_seed=7, torch_version=torch_version, known=known, rerun="python -m pytest this")
+    return Findings(case, questions, 7, torch_version, known, rerun="python -m pytest this")
 
 
 def reading(p, percent=-0.7, n=1000):
@@ -32,8 +33,8 @@ def reading(p, percent=-0.7, n=1000):
 
 def found(p, **options):
     """Findings with one statistical claim whose p-value is p on every look."""
-    made = findings(**options)
-    made.judge([(SCALE, lambda drawn: reading(p, n=drawn))], lambda draws, seed: draws)
+    made = findings(replace(SCALE, read=lambda drawn: reading(p, n=drawn)), **options)
+    made.judge(lambda draws, seed: draws)
     return made
 
 
@@ -59,8 +60,8 @@ MILDER = known(effects={"*": (-0.4, 0.0)})
 
 def test_evidence_is_gathered_once_where_all_claims_hold():
     asked = []
-    made = findings()
-    screen = made.judge([(SCALE, lambda drawn: reading(0.5))] * 2, lambda *drawn: asked.append(drawn) or "evidence")
+    made = findings(*[replace(SCALE, read=lambda drawn: reading(0.5))] * 2)
+    screen = made.judge(lambda *drawn: asked.append(drawn) or "evidence")
 
     assert screen == "evidence"
     assert asked == [(1000, made.seed("screen"))]
@@ -68,17 +69,18 @@ def test_evidence_is_gathered_once_where_all_claims_hold():
 
 def test_the_confirmation_is_drawn_once_with_four_times_the_draws_and_a_seed_of_its_own():
     asked = []
-    made = findings()
-    made.judge([(question, lambda drawn: reading(1e-5)) for question in (SCALE, BOUNDS)], lambda *d: asked.append(d))
+    made = findings(*[replace(question, read=lambda drawn: reading(1e-5)) for question in (SCALE, BOUNDS)])
+    made.judge(lambda *drawn: asked.append(drawn))
 
     assert asked == [(1000, made.seed("screen")), (4000, made.seed("confirm"))]
     assert made.seed("screen") != made.seed("confirm")
 
 
 def test_each_question_is_read_from_its_own_reading_at_the_confirmation():
-    made = findings()
     p_values = {1000: 1e-5, 4000: 1e-9}
-    made.judge([(SCALE, lambda n: reading(p_values[n])), (BOUNDS, lambda n: reading(0.3))], lambda draws, seed: draws)
+    rising, steady = replace(SCALE, read=lambda n: reading(p_values[n])), replace(BOUNDS, read=lambda n: reading(0.3))
+    made = findings(rising, steady)
+    made.judge(lambda draws, seed: draws)
 
     assert [claim.verdict for claim in made.claims] == [Verdict.VIOLATED, Verdict.HOLDS]
     assert [claim.p for claim in made.claims] == [1e-9, 0.3]
@@ -90,8 +92,8 @@ def test_a_p_value_too_small_for_floating_point_is_recorded_as_1e_300():
 
 @pytest.mark.parametrize("size", [math.inf, -math.inf, math.nan])
 def test_an_effect_that_is_not_finite_is_left_out_and_the_claim_survives_its_file(size):
-    made = findings()
-    made.judge([(SCALE, lambda drawn: reading(0.0, percent=size))], lambda draws, seed: draws)
+    made = findings(replace(SCALE, read=lambda drawn: reading(0.0, percent=size)))
+    made.judge(lambda draws, seed: draws)
     (claim,) = made.claims
 
     assert (claim.verdict, claim.effect) == (Verdict.VIOLATED, None)
@@ -158,8 +160,8 @@ def test_one_unknown_violation_among_known_ones_fails_the_test():
 
 
 def test_nothing_but_missing_evidence_is_a_visible_skip():
-    made = findings()
-    made.no_evidence([SCALE, BOUNDS], "torch 2.13.0 finds no cuda device here")
+    made = findings(SCALE, BOUNDS)
+    made.no_evidence("torch 2.13.0 finds no cuda device here")
 
     assert [(claim.verdict, claim.n) for claim in made.claims] == [(Verdict.NO_EVIDENCE, 0)] * 2
     with pytest.raises(pytest.skip.Exception, match=r"no evidence: torch 2\.13\.0 finds no cuda"):
@@ -167,8 +169,8 @@ def test_nothing_but_missing_evidence_is_a_visible_skip():
 
 
 def test_some_evidence_is_no_skip():
-    made = findings()
-    made.no_evidence([SCALE], "too few draws")
+    made = findings(SCALE, BOUNDS)
+    made.no_evidence("too few draws", [SCALE])
     made.exact(BOUNDS, None, tried=9)
 
     made.conclude()
@@ -210,9 +212,9 @@ def test_a_counterexample_is_explained_in_its_own_words():
 
 
 def test_a_confirmed_violation_tells_both_looks():
-    made = findings()
     p_values = {1000: 1e-5, 4000: 1e-9}
-    made.judge([(SCALE, lambda n: reading(p_values[n], n=n))], lambda draws, seed: draws)
+    made = findings(replace(SCALE, read=lambda n: reading(p_values[n], n=n)))
+    made.judge(lambda draws, seed: draws)
 
     assert explain(made.claims[0]).splitlines()[1:] == [
         "  weights.marginal.scale: -0.7% of the promised std, p = 1e-09 "
@@ -226,29 +228,21 @@ def test_an_effect_is_joined_to_its_unit():
     assert str(Effect(3.3, Unit.KS)) == "3.3 KS distance"
 
 
-def test_a_test_that_asks_nothing_plans_nothing(request):
-    assert planned_claims([request.node]) == ()
-
-
-@asks("weights.of_no_plan", lambda tier, run_seed, devices: (), lambda subject: ())
-def a_test_of_a_newer_suite(case):
-    """Asks about cases that an older plan does not know."""
-
-
-def test_a_test_that_the_plan_knows_no_case_of_plans_nothing():
-    # pytest calls such a test once, with a placeholder, and skips it.
-    placeholder = SimpleNamespace(params={"case": object()})
-    item = SimpleNamespace(callspec=placeholder, get_closest_marker=lambda name: a_test_of_a_newer_suite.pytestmark[0])
-
-    assert planned_claims([item]) == ()
-
-
 def test_an_effect_without_its_standard_error_is_a_family_that_is_not_finished():
-    made = findings()
+    made = findings(replace(SCALE, read=lambda drawn: Reading(n=drawn, p=0.5, effect=Effect(0.1, OF_STD))))
 
     with pytest.raises(
         ValueError, match=r"weights\.marginal\.scale: the effect of a statistical claim states its standard"
     ):
-        made.judge(
-            [(SCALE, lambda drawn: Reading(n=drawn, p=0.5, effect=Effect(0.1, OF_STD)))], lambda draws, seed: draws
-        )
+        made.judge(lambda draws, seed: draws)
+
+
+def test_a_claim_is_answered_as_the_question_of_its_family():
+    made = findings(SCALE, BOUNDS)
+
+    assert made.asked(Question(BOUNDS.family, "lies within the bounds")) is BOUNDS
+
+
+def test_an_exact_claim_has_no_reading():
+    with pytest.raises(TypeError, match="an exact claim is answered by a counterexample"):
+        findings(SCALE).judge(lambda draws, seed: draws)

@@ -69,19 +69,19 @@ class Recorder:
             shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def start(self) -> None:
-        """Say of whom questions are about to be asked; written before the first answer, so that a crash leaves it."""
+        """Write the environment before the first answer, so that a crash leaves it."""
         (self.folder / PARTS).mkdir(exist_ok=True)
         self._write_environment()
 
     def describe(self, target: Target) -> None:
-        """Write down how the target's functions are called, and how they answer."""
+        """Write the interface of the target's functions: parameters, and answers to mistakes."""
         asking = self.folder / RUNNING / "interface"
         whereabouts.begin(asking, "how its functions answer to mistakes")
         run_folder.write_record(self.folder / file_names.INTERFACE, interface_of(target))
         whereabouts.end(asking)
 
     def add(self, lines: list[str]) -> None:
-        """Take in a test's findings, each a line of claims.jsonl."""
+        """Add a test's findings, each a line of claims.jsonl."""
         with (self.folder / file_names.PARTIAL_CLAIMS).open("a", encoding="utf-8") as file:
             file.writelines(lines)
         for line in lines:
@@ -174,7 +174,7 @@ def keep_sketch(folder: Path, subject: Subject, sketch: Sketch, salted: Sketch, 
 
 
 def keep_arrays(folder: Path, name: str, arrays: dict[str, np.ndarray]) -> None:
-    """Leave named arrays for the recorder to join, from whichever process made them; `name` is told from all others."""
+    """Leave named arrays for the recorder to join, from whichever process made them; `name` is unique."""
     part = folder / PARTS / (re.sub(r"[^\w.-]", "_", name) + ".npz")
     temporary = part.with_suffix(".partial")
     with temporary.open("wb") as file:
@@ -191,7 +191,7 @@ def installed_packages() -> dict[str, str]:
 
 
 def torch_facts() -> dict[str, Any]:
-    """What torch tells of itself."""
+    """Version, build, threads and precision of torch."""
     return {
         "version": str(torch.__version__),
         "git": getattr(torch.version, "git_version", None),
@@ -207,7 +207,7 @@ def torch_facts() -> dict[str, Any]:
 
 
 def machine_facts() -> dict[str, Any]:
-    """What the machine is, as far as it decides which kernels run."""
+    """Platform, processor and cores: whatever decides which kernels run."""
     return {
         "platform": platform.platform(),
         "cpu_flags": _cpu_line("flags"),
