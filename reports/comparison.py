@@ -27,55 +27,56 @@ class Change(StrEnum):
     """Classification of one claim from the baseline to the candidate; what a reader wants to see first comes first.
 
     Attributes:
+        tone: colour in the page's list of claims, "bad", "warn", "fine" or "open"; empty for none.
+        marks: whether it marks its subject beside the drawings of the page.
+        policy_key: name in the policy; empty where it is no reason for anything.
         heading: of its section in a terminal; empty where there is none.
-        policy_key: what the policy calls it; empty where it is no reason for anything.
-        tone: of its mark on the page, "bad", "warn" or "fine"; empty where it is worth none.
     """
 
-    heading: str
-    policy_key: str
     tone: str
+    marks: bool
+    policy_key: str
+    heading: str
 
-    def __new__(cls, words: str, heading: str = "", policy_key: str = "", tone: str = "") -> Change:
+    def __new__(
+        cls, words: str, tone: str = "", marks: bool = False, policy_key: str = "", heading: str = ""
+    ) -> Change:
         """One member: its words, which are its value, and its attributes."""
         member = str.__new__(cls, words)
         member._value_ = words
-        member.heading, member.policy_key, member.tone = heading, policy_key, tone
+        member.tone, member.marks, member.policy_key, member.heading = tone, marks, policy_key, heading
         return member
 
-    NEW = "new violation", "New violations", "conformance.new", "bad"
+    NEW = "new violation", "bad", True, "conformance.new", "New violations"
     WORSE = (
         "violated on both sides, clearly worse in the candidate",
+        *("bad", True, "conformance.worse"),
         "Violated on both sides, clearly worse in the candidate",
-        "conformance.worse",
-        "bad",
     )
-    UNANSWERED = "planned, but without a finding"
+    UNANSWERED = "planned, but without a finding", "open"
     LOST = (
         "the baseline could tell, the candidate could not",
+        *("open", False, "conformance.lost"),
         "The baseline could tell, the candidate could not",
-        "conformance.lost",
     )
     UNREGISTERED = (
         "violated on both sides, not registered as known",
+        *("warn", True, "conformance.unregistered"),
         "Violated on both sides, and not registered as known",
-        "conformance.unregistered",
-        "warn",
     )
     REGISTERED = (
         "violated on both sides, registered as known",
+        *("warn", True, "conformance.registered"),
         "Violated on both sides, registered as known",
-        "conformance.registered",
-        "warn",
     )
     UNRESOLVED = (
         "registered as known, too small for this claim to show on both sides",
+        *("warn", False, "conformance.unresolved"),
         "Registered as known, and too small for these claims to show on both sides",
-        "conformance.unresolved",
     )
-    MENDED = "mended", "Mended: violated in the baseline, holds in the candidate", "", "fine"
-    GAINED = "the candidate could tell, the baseline could not"
-    UNTOLD = "no evidence on either side"
+    MENDED = "mended", "fine", True, "", "Mended: violated in the baseline, holds in the candidate"
+    GAINED = "the candidate could tell, the baseline could not", "fine"
+    UNTOLD = "no evidence on either side", "open"
     HELD = "holds on both sides"
 
     @property
@@ -350,23 +351,19 @@ def grouped(changes: Iterable[ClaimChange], *kinds: Change) -> list[Group]:
         if change.change in kinds:
             groups.setdefault((change.change, change.topic), []).append(change)
 
-    listed = [Group(kind, topic, tuple(sorted(members, key=_importance))) for (kind, topic), members in groups.items()]
-    return sorted(listed, key=lambda group: (kinds.index(group.change), _importance(group.worst)))
+    listed = [Group(kind, topic, tuple(sorted(members, key=importance))) for (kind, topic), members in groups.items()]
+    return sorted(listed, key=lambda group: (kinds.index(group.change), importance(group.worst)))
 
 
 def by_defect(changes: Iterable[ClaimChange]) -> dict[str, list[ClaimChange]]:
     """Claims violated on both sides by the candidate's registered defect, each defect's plainest first."""
     defects: dict[str, list[ClaimChange]] = {}
-    for change in sorted(changes, key=_importance):
+    for change in sorted(changes, key=importance):
         if change.candidate and change.candidate.known:
             defects.setdefault(change.candidate.known, []).append(change)
     return defects
 
 
-def newly_violated(changes: Iterable[ClaimChange]) -> int:
-    """Claims that are violated in the candidate alone, or clearly worse there."""
-    return sum(change.change in (Change.NEW, Change.WORSE) for change in changes)
-
-
-def _importance(change: ClaimChange) -> tuple[float, float]:
+def importance(change: ClaimChange) -> tuple[float, float]:
+    """Sort key: the plainest violation is smallest, what violates nothing largest."""
     return plainness(change.violation) if change.violation else (1.0, 0.0)

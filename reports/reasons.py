@@ -9,12 +9,41 @@ import msgspec
 
 
 class Outcome(StrEnum):
-    """The verdict in one word, the weakest first."""
+    """The verdict in one word, the weakest first.
 
-    PASS = "pass"
-    NOTICE = "notice"
-    NO_EVIDENCE = "no evidence"
-    STOP = "stop"
+    Attributes:
+        meaning: first words of the bottom line.
+        next_step: advice to the reader.
+        colour: of its word in a terminal.
+        sign: before it in Markdown.
+        symbol: before it on the page.
+    """
+
+    meaning: str
+    next_step: str
+    colour: str
+    sign: str
+    symbol: str
+
+    def __new__(cls, word: str, meaning: str, next_step: str, colour: str, sign: str, symbol: str) -> Outcome:
+        """One member: its word, which is its value, and its attributes."""
+        member = str.__new__(cls, word)
+        member._value_ = word
+        member.meaning, member.next_step = meaning, next_step
+        member.colour, member.sign, member.symbol = colour, sign, symbol
+        return member
+
+    PASS = "pass", "You may upgrade", "upgrade.", "green", "✅", "✓"
+    NOTICE = "notice", "You may upgrade", "read the notices, and upgrade.", "yellow", "🟡", "!"
+    NO_EVIDENCE = (
+        "no evidence",
+        "Not decided",
+        "mend what is named above, or wait for a quieter machine, and run the gate again.",
+        "magenta",
+        "❔",
+        "?",
+    )
+    STOP = "stop", "Do not upgrade", "judge each stop, then report it, waive it or stay.", "red", "🛑", "✕"
 
     @property
     def exit_code(self) -> int:

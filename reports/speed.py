@@ -10,7 +10,6 @@ from fixtures.clock.judging import allocates_otherwise
 from fixtures.clock.results import Pairing, Timed
 from fixtures.rules.known_violations import NAME, WORKLOAD
 from fixtures.rules.policy import Speed
-from fixtures.words.wording import plural
 from reports.false_alarms import Look
 
 UNCLEAR = "speed.unclear"
@@ -120,14 +119,6 @@ def in_words(timed: Timed, outcome: Outcome) -> str:
 def interval(ratio: float, low: float, high: float) -> str:
     """A ratio with its interval: "1.02 [0.98, 1.06]"."""
     return f"{ratio:.2f} [{low:.2f}, {high:.2f}]"
-
-
-def summary(pairing: Pairing | None) -> str:
-    """One line on the session."""
-    if pairing is None:
-        return "not measured"
-    of = plural(len(pairing.workloads), "workload")
-    return f"{of} timed in pairs on {pairing.device} in {pairing.seconds:.0f} s"
 
 
 def more_allocated(timed: Timed, margin: float) -> str | None:

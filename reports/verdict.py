@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -21,7 +20,8 @@ from fixtures.rules.waivers import Applied, Waivers, apply, stanza
 from fixtures.words.wording import first_few, measured, p_value, plural
 from reports.comparison import Change, ClaimChange, Incomparable, by_defect, compare, grouped, refuse_other_questions
 from reports.drift import Drift, drift_looks, drifts
-from reports.drift.topics import POLICY_KINDS, policy_kind, topics
+from reports.drift.kinds import Kind
+from reports.drift.topics import topics
 from reports.false_alarms import FalseAlarms, claim_looks, false_alarms, refuse_broken_promise
 from reports.reasons import Outcome, Reason, area_of
 from reports.speed import UNCLEAR, SpeedFinding, speed_findings, speed_looks
@@ -220,20 +220,6 @@ def family_counts(changes: Iterable[ClaimChange]) -> tuple[FamilyCount, ...]:
     )
 
 
-def by_family(counts: Iterable[FamilyCount], *, dtypes_apart: bool = False) -> list[FamilyCount]:
-    """Counts with all properties of a family together ("weights.marginal" for its location, scale and so on).
-
-    Families come in the order in which they first occur, dtypes told apart within each of them.
-    """
-    families: dict[str, dict[str, FamilyCount]] = {}
-    for count in counts:
-        family = ".".join(count.family.split(".")[:2])
-        rows = families.setdefault(family, {})
-        row = count.dtype if dtypes_apart else ""
-        rows[row] = rows[row] + count if row in rows else msgspec.structs.replace(count, family=family)
-    return [count for rows in families.values() for count in rows.values()]
-
-
 def _side(run: Run) -> Side:
     return Side(label=run.label, torch=run.torch_version, claims=len(run.claims))
 
@@ -290,7 +276,7 @@ def _excusable(
         if change.claim and (kind := change.change.policy_key):
             yield _Excusable(kind, change.id, change.claim.family, change.claim.subject.fields)
     for drift in drifted:
-        if (kind := policy_kind(drift)) in POLICY_KINDS:
+        if (kind := drift.policy_kind).tag:
             yield _Excusable(f"drift.{kind}", drift.subject, f"drift.{kind}", drift.fields)
     for finding in timed:
         yield _Excusable(finding.kind, finding.workload or "", finding.kind, finding.fields)
@@ -344,8 +330,8 @@ class _Judge:
     def drift(self, drifted: Sequence[Drift], streams: Streams) -> Iterator[Reason]:
         """Reasons from what changed though it may be right on both sides."""
         digests = streams.same + len(streams.changed)
-        for kind in POLICY_KINDS:
-            alike = [drift for drift in drifted if policy_kind(drift) == kind]
+        for kind in Kind:
+            alike = [drift for drift in drifted if drift.policy_kind is kind]
             for waivers, members in self._apart(f"drift.{kind}", alike, lambda drift: drift.subject):
                 for topic in topics(members, digests):
                     names = tuple(member.subject for member in topic.members)
@@ -412,7 +398,7 @@ class _Judge:
         severity = self.policy.severity(kind)
         if severity is Severity.IGNORE:
             return
-        outcome = Outcome.NOTICE if waivers else Outcome(severity)
+        outcome = Outcome.NOTICE if waivers else Outcome[severity.name]
         yield Reason(outcome=outcome, kind=kind, text=text, claims=claims, names=names, details=details, waived=waivers)
 
 
@@ -468,15 +454,6 @@ def _in_numbers(change: ClaimChange, count: str = "") -> str:
     now, then = measured(after), measured(before)
     beside = "the same in the baseline" if now == then else f"baseline: {measured(before, unit)}"
     return f"{subject}{now} ({beside}){likely}"
-
-
-def undecided(changes: Iterable[ClaimChange]) -> Counter[str]:
-    """Why neither side could tell, with how many claims each reason leaves open."""
-    notes = Counter[str]()
-    for change in changes:
-        if change.change is Change.UNTOLD and change.candidate:
-            notes[change.candidate.note or "no reason given"] += 1
-    return notes
 
 
 def _streams(baseline: Run, candidate: Run) -> Streams:

@@ -17,7 +17,7 @@ from fixtures.record.run_folder import Run
 from fixtures.statistics.formats import FloatArray
 from fixtures.statistics.judgement import SCREEN
 from fixtures.statistics.signs import Signs
-from reports.drift.kinds import Drift, Standing
+from reports.drift.kinds import Drift, Kind, Standing
 from reports.false_alarms import Look
 
 PREFIX = "training.table/"
@@ -61,7 +61,7 @@ def effect_drifts(baseline: Run, candidate: Run, standing: Standing) -> Iterator
     """Rows of the table that changed beyond chance; how many seeds that takes, `table_drifts` tells."""
     for found in table_drifts(baseline, candidate):
         if found.outcome is Effects.CHANGED:
-            yield standing.about_key("effect", found.name, f"{found.name}: {found.text}", found.p)
+            yield standing.about_key(Kind.EFFECT, found.name, f"{found.name}: {found.text}", found.p)
 
 
 def effect_looks(baseline: Run, candidate: Run) -> Iterator[Look]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -14,19 +15,45 @@ from fixtures.record.subject import Subject
 from fixtures.rules.known_violations import NAME
 from reports.comparison import ClaimChange, initializer_of
 
-Kind = Literal[
-    "law",
-    "grid",
-    "stream",
-    "same_stream",
-    "numbers",
-    "numbers_rounding",
-    "effect",
-    "signature",
-    "signature_added",
-    "message",
-    "uncompared",
-]
+
+class Kind(StrEnum):
+    """Kinds of drift by their names in the policy, in the order in which a reader wants them.
+
+    Attributes:
+        tag: word for it on the page; empty for what is no drift to a reader.
+        apart: whether each initializer and dtype, or each function, is a finding of its own. What changed
+            the law of violated subjects is not: their claims tell it, and one defect is one reason.
+        everywhere: whether one change may show in every subject; such kinds leave the page's room to the others.
+    """
+
+    tag: str
+    apart: bool
+    everywhere: bool
+
+    def __new__(cls, name: str, tag: str, apart: bool = False, everywhere: bool = False) -> Kind:
+        """One member: its name in the policy, which is its value, and its attributes."""
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.tag, member.apart, member.everywhere = tag, apart, everywhere
+        return member
+
+    LAW = "law", "law", True
+    LAW_OF_VIOLATED = "law_of_violated", "law"
+    GRID = "grid", "values", True
+    NUMBERS = "numbers", "numbers", True
+    EFFECT = "effect", "effect", True
+    SIGNATURE = "signature", "signature", True
+    STREAM = "stream", "stream", False, True
+    NUMBERS_ROUNDING = "numbers_rounding", "rounding", False, True
+    SIGNATURE_ADDED = "signature_added", "new signature"
+    MESSAGE = "message", "message"
+    UNCOMPARED = "uncompared", "not compared"
+    SAME_STREAM = "same_stream", ""
+
+    @property
+    def rank(self) -> int:
+        """Place in the order of the enumeration."""
+        return list(type(self)).index(self)
 
 
 class Drift(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +84,11 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True):
     conforms: bool = True
     fields: dict[str, str]
     rerun: tuple[str, ...] = ()
+
+    @property
+    def policy_kind(self) -> Kind:
+        """The kind by which the policy decides: what changed the law of a violated subject, its claims tell."""
+        return Kind.LAW_OF_VIOLATED if self.kind is Kind.LAW and not self.conforms else self.kind
 
 
 CONTRACT = "weights.contract."

@@ -25,12 +25,27 @@ one size for all gradients)."""
 
 
 class Outcome(StrEnum):
-    """What became of one training run from the baseline to the candidate."""
+    """Classification of one training run from the baseline to the candidate; what a reader should see first is first.
 
-    IDENTICAL = "identical"
-    ROUNDING = "within rounding"
-    DIFFERENT = "different"
-    UNCOMPARED = "uncompared"
+    Attributes:
+        tone: of its mark on the page.
+        kind: of drift that it is; None where it is none.
+    """
+
+    tone: str
+    kind: Kind | None
+
+    def __new__(cls, words: str, tone: str, kind: Kind | None) -> Outcome:
+        """One member: its words, which are its value, and its attributes."""
+        member = str.__new__(cls, words)
+        member._value_ = words
+        member.tone, member.kind = tone, kind
+        return member
+
+    DIFFERENT = "different", "bad", Kind.NUMBERS
+    UNCOMPARED = "uncompared", "warn", Kind.UNCOMPARED
+    ROUNDING = "within rounding", "fine", Kind.NUMBERS_ROUNDING
+    IDENTICAL = "identical", "fine", None
 
 
 @dataclass(frozen=True)
@@ -71,7 +86,7 @@ class TrainingDrift:
 
     Attributes:
         subject: key of the subject: optimizer, dtype, network, device.
-        outcome: what became of it; a network that rounding makes unpredictable is told by what remains.
+        outcome: its classification; a network that rounding makes unpredictable is told by what remains.
         text: one sentence: the first step and layer that departs, in its bits or beyond rounding.
         strain: largest deviation as a share of what rounding explains; above 1 where it is different.
         ulps: largest deviation in units of what moving every weight by one ulp does.
@@ -103,12 +118,10 @@ def training_drifts(baseline: Run, candidate: Run) -> Iterator[TrainingDrift]:
 
 def numbers_drifts(baseline: Run, candidate: Run, standing: Standing) -> Iterator[Drift]:
     """Training runs that did not come out the same, or cannot be compared."""
-    kinds: dict[Outcome, Kind] = {Outcome.DIFFERENT: "numbers", Outcome.ROUNDING: "numbers_rounding"}
     for found in training_drifts(baseline, candidate):
-        if found.outcome in kinds:
-            yield standing.about_key(kinds[found.outcome], found.subject, f"{found.subject}: {found.text}")
-        elif found.outcome is Outcome.UNCOMPARED and not standing.cut_short:
-            yield standing.about_key("uncompared", found.subject, f"{found.subject}: {found.text}")
+        kind = found.outcome.kind
+        if kind and not (kind is Kind.UNCOMPARED and standing.cut_short):
+            yield standing.about_key(kind, found.subject, f"{found.subject}: {found.text}")
 
 
 def _read(runs: dict[str, dict[str, npt.NDArray[np.generic]]], subject: str) -> Numbers:

@@ -40,7 +40,7 @@ class Curves:
 
     Attributes:
         key: of the subject.
-        drift: what became of it from the baseline to the candidate.
+        drift: its classification from the baseline to the candidate.
         sides: by side; one that kept no numbers, or none that could be any, is missing.
         allowed: what rounding explains around the first of the sides, relative: of the loss and of each layer's
             gradients, [steps, 1 + layers].
@@ -61,10 +61,6 @@ class Curves:
         return next(iter(self.sides.values()))
 
 
-ORDER = (Outcome.DIFFERENT, Outcome.UNCOMPARED, Outcome.ROUNDING, Outcome.IDENTICAL)
-"""What a reader should see first."""
-
-
 def training_runs(runs: Iterable[Run]) -> list[str]:
     """Keys of the subjects whose training any run recorded, readable or not, in the order kept."""
     return list(dict.fromkeys(key for run in runs for key in recorded_in(run.sketches)))
@@ -82,7 +78,7 @@ def training_curves(runs: Mapping[str, Run]) -> list[Curves]:
     drifts = sorted(
         training_drifts(*runs.values()),
         key=lambda drift: (
-            ORDER.index(drift.outcome),
+            list(Outcome).index(drift.outcome),
             dtypes.get(drift.subject) != "float32",
             places[drift.subject],
         ),
