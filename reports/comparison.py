@@ -9,7 +9,6 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 import msgspec
 
@@ -17,13 +16,14 @@ from fixtures.record.claim import Claim, Effect, Unit, Verdict
 from fixtures.record.run_folder import Run
 from fixtures.statistics.judgement import DEVIATES
 from fixtures.words.wording import first_few, plural
+from reports.kinds import Kinds
 
 
 class Incomparable(Exception):
     """Two runs that were not asked the same; the message is one line naming the differences."""
 
 
-class Change(StrEnum):
+class Change(Kinds):
     """Classification of one claim from the baseline to the candidate; what a reader wants to see first comes first.
 
     Attributes:
@@ -38,22 +38,13 @@ class Change(StrEnum):
     policy_key: str
     heading: str
 
-    def __new__(
-        cls, words: str, tone: str = "", marks: bool = False, policy_key: str = "", heading: str = ""
-    ) -> Change:
-        """One member: its words, which are its value, and its attributes."""
-        member = str.__new__(cls, words)
-        member._value_ = words
-        member.tone, member.marks, member.policy_key, member.heading = tone, marks, policy_key, heading
-        return member
-
     NEW = "new violation", "bad", True, "conformance.new", "New violations"
     WORSE = (
         "violated on both sides, clearly worse in the candidate",
         *("bad", True, "conformance.worse"),
         "Violated on both sides, clearly worse in the candidate",
     )
-    UNANSWERED = "planned, but without a finding", "open"
+    UNANSWERED = "planned, but without a finding", "open", False, "", ""
     LOST = (
         "the baseline could tell, the candidate could not",
         *("open", False, "conformance.lost"),
@@ -75,14 +66,9 @@ class Change(StrEnum):
         "Registered as known, and too small for these claims to show on both sides",
     )
     MENDED = "mended", "fine", True, "", "Mended: violated in the baseline, holds in the candidate"
-    GAINED = "the candidate could tell, the baseline could not", "fine"
-    UNTOLD = "no evidence on either side", "open"
-    HELD = "holds on both sides"
-
-    @property
-    def rank(self) -> int:
-        """Place in the order of the enumeration."""
-        return list(type(self)).index(self)
+    GAINED = "the candidate could tell, the baseline could not", "fine", False, "", ""
+    UNTOLD = "no evidence on either side", "open", False, "", ""
+    HELD = "holds on both sides", "", False, "", ""
 
 
 class ClaimChange(msgspec.Struct, frozen=True, kw_only=True):

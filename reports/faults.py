@@ -43,6 +43,14 @@ class FaultOutcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return self.code == PASSED
         return self.code == STOPPED and all(any(map(is_of(family), self.seen)) for family in self.expected)
 
+    def seen_by(self, family: str) -> int:
+        """Claims that saw the fault, of all families with this second level."""
+        return sum(count for name, count in self.seen.items() if second_level(name) == family)
+
+    def is_due_in(self, family: str) -> bool:
+        """Whether a family with this second level must see the fault."""
+        return family in map(second_level, self.expected)
+
 
 def is_of(beginning: str) -> Callable[[str], bool]:
     """Whether a claim family's name begins so."""

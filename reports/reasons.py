@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import IntEnum, StrEnum
+from enum import IntEnum
 
 import msgspec
 
+from reports.kinds import Kinds
 
-class Outcome(StrEnum):
-    """The verdict in one word, the weakest first.
+
+class Outcome(Kinds):
+    """The verdict in one word, the weakest first: the largest rank wins where several parts have an opinion.
 
     Attributes:
         meaning: first words of the bottom line.
@@ -24,14 +26,6 @@ class Outcome(StrEnum):
     colour: str
     sign: str
     symbol: str
-
-    def __new__(cls, word: str, meaning: str, next_step: str, colour: str, sign: str, symbol: str) -> Outcome:
-        """One member: its word, which is its value, and its attributes."""
-        member = str.__new__(cls, word)
-        member._value_ = word
-        member.meaning, member.next_step = meaning, next_step
-        member.colour, member.sign, member.symbol = colour, sign, symbol
-        return member
 
     PASS = "pass", "You may upgrade", "upgrade.", "green", "✅", "✓"
     NOTICE = "notice", "You may upgrade", "read the notices, and upgrade.", "yellow", "🟡", "!"
@@ -49,11 +43,6 @@ class Outcome(StrEnum):
     def exit_code(self) -> int:
         """0 the upgrade may go ahead, 1 it may not, 2 nobody knows."""
         return {Outcome.STOP: 1, Outcome.NO_EVIDENCE: 2}.get(self, 0)
-
-    @property
-    def weight(self) -> int:
-        """Larger wins where several parts have an opinion."""
-        return list(Outcome).index(self)
 
 
 class Area(IntEnum):

@@ -160,7 +160,7 @@ def gate(
     # then what the suite is for. Among claims, those that got worse come before those that are as they were.
     reasons.sort(
         key=lambda reason: (
-            -reason.outcome.weight,
+            -reason.outcome.rank,
             not reason.waived,
             reason.kind != UNUSED,
             area_of(reason.kind, reason.names),
@@ -398,7 +398,7 @@ class _Judge:
         severity = self.policy.severity(kind)
         if severity is Severity.IGNORE:
             return
-        outcome = Outcome.NOTICE if waivers else Outcome[severity.name]
+        outcome = Outcome.NOTICE if waivers else Outcome(severity)
         yield Reason(outcome=outcome, kind=kind, text=text, claims=claims, names=names, details=details, waived=waivers)
 
 

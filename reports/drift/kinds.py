@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -14,9 +13,10 @@ from fixtures.record.run_folder import Run
 from fixtures.record.subject import Subject
 from fixtures.rules.known_violations import NAME
 from reports.comparison import ClaimChange, initializer_of
+from reports.kinds import Kinds
 
 
-class Kind(StrEnum):
+class Kind(Kinds):
     """Kinds of drift by their names in the policy, in the order in which a reader wants them.
 
     Attributes:
@@ -30,30 +30,18 @@ class Kind(StrEnum):
     apart: bool
     everywhere: bool
 
-    def __new__(cls, name: str, tag: str, apart: bool = False, everywhere: bool = False) -> Kind:
-        """One member: its name in the policy, which is its value, and its attributes."""
-        member = str.__new__(cls, name)
-        member._value_ = name
-        member.tag, member.apart, member.everywhere = tag, apart, everywhere
-        return member
-
-    LAW = "law", "law", True
-    LAW_OF_VIOLATED = "law_of_violated", "law"
-    GRID = "grid", "values", True
-    NUMBERS = "numbers", "numbers", True
-    EFFECT = "effect", "effect", True
-    SIGNATURE = "signature", "signature", True
+    LAW = "law", "law", True, False
+    LAW_OF_VIOLATED = "law_of_violated", "law", False, False
+    GRID = "grid", "values", True, False
+    NUMBERS = "numbers", "numbers", True, False
+    EFFECT = "effect", "effect", True, False
+    SIGNATURE = "signature", "signature", True, False
     STREAM = "stream", "stream", False, True
     NUMBERS_ROUNDING = "numbers_rounding", "rounding", False, True
-    SIGNATURE_ADDED = "signature_added", "new signature"
-    MESSAGE = "message", "message"
-    UNCOMPARED = "uncompared", "not compared"
-    SAME_STREAM = "same_stream", ""
-
-    @property
-    def rank(self) -> int:
-        """Place in the order of the enumeration."""
-        return list(type(self)).index(self)
+    SIGNATURE_ADDED = "signature_added", "new signature", False, False
+    MESSAGE = "message", "message", False, False
+    UNCOMPARED = "uncompared", "not compared", False, False
+    SAME_STREAM = "same_stream", "", False, False
 
 
 class Drift(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
@@ -18,13 +17,14 @@ from fixtures.record.run_folder import Run
 from fixtures.statistics.formats import FloatArray, spacing
 from fixtures.training.recorded import Numbers, Trajectory, recorded_in
 from reports.drift.kinds import Drift, Kind, Standing
+from reports.kinds import Kinds
 
 STORED = spacing(1.0, "float32")
 """Relative: all numbers were stored in float32 once, whatever moving the weights does to them (Adam's first update has
 one size for all gradients)."""
 
 
-class Outcome(StrEnum):
+class Outcome(Kinds):
     """Classification of one training run from the baseline to the candidate; what a reader should see first is first.
 
     Attributes:
@@ -34,13 +34,6 @@ class Outcome(StrEnum):
 
     tone: str
     kind: Kind | None
-
-    def __new__(cls, words: str, tone: str, kind: Kind | None) -> Outcome:
-        """One member: its words, which are its value, and its attributes."""
-        member = str.__new__(cls, words)
-        member._value_ = words
-        member.tone, member.kind = tone, kind
-        return member
 
     DIFFERENT = "different", "bad", Kind.NUMBERS
     UNCOMPARED = "uncompared", "warn", Kind.UNCOMPARED

@@ -75,7 +75,7 @@ class ClaimRow:
 def claim_rows(changes: Iterable[ClaimChange], reasons: Sequence[Reason]) -> tuple[ClaimRow, ...]:
     """Rows of all claims, in the order of the plan."""
     outcomes: dict[str, Outcome] = {}
-    for reason in sorted(reasons, key=lambda reason: reason.outcome.weight):
+    for reason in sorted(reasons, key=lambda reason: reason.outcome.rank):
         outcomes.update(dict.fromkeys(reason.names, reason.outcome))
     return tuple(_row(change, outcomes.get(change.id)) for change in changes)
 

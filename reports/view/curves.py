@@ -15,7 +15,7 @@ import numpy.typing as npt
 from fixtures.record.run_folder import Run
 from fixtures.statistics.formats import FloatArray
 from fixtures.training.recorded import Numbers, recorded_in
-from reports.drift.numbers import Departure, Outcome, TrainingDrift, departure, same_start, training_drifts
+from reports.drift.numbers import Departure, TrainingDrift, departure, same_start, training_drifts
 
 MOST_POINTS = 1000
 """Steps, and layers, that a drawing has room for; the suite's training runs have 20 and at most 50."""
@@ -78,7 +78,7 @@ def training_curves(runs: Mapping[str, Run]) -> list[Curves]:
     drifts = sorted(
         training_drifts(*runs.values()),
         key=lambda drift: (
-            list(Outcome).index(drift.outcome),
+            drift.outcome.rank,
             dtypes.get(drift.subject) != "float32",
             places[drift.subject],
         ),
