@@ -1,4 +1,4 @@
-"""Two runs side by side: were they asked the same, and what became of each claim?
+"""Comparison of two runs: were they asked the same, and how is each claim classified?
 
 No opinion on what that means for the upgrade (see verdict.py).
 """
@@ -28,7 +28,7 @@ class Change(Kinds):
 
     Attributes:
         tone: colour in the page's list of claims, "bad", "warn", "fine" or "open"; empty for none.
-        marks: whether it marks its subject beside the drawings of the page.
+        marks: whether the page marks its subject at the drawings.
         policy_key: name in the policy; empty where it is no reason for anything.
         heading: of its section in a terminal; empty where there is none.
     """
@@ -146,7 +146,7 @@ def refuse_other_questions(baseline: Run, candidate: Run) -> None:
 
 
 def _only_in(labels: tuple[str, str], noun: str, before: Sequence[str], after: Sequence[str]) -> str:
-    """What is planned on one side only, in words; empty if nothing is."""
+    """Plans of one side only, in words; empty if there are none."""
     extras = sorted(set(before) - set(after)), sorted(set(after) - set(before))
     return ", ".join(
         f"{plural(len(extra), noun)} only in {label} ({first_few(extra, 1)})"
@@ -156,7 +156,7 @@ def _only_in(labels: tuple[str, str], noun: str, before: Sequence[str], after: S
 
 
 def compare(baseline: Run, candidate: Run) -> list[ClaimChange]:
-    """What became of every planned claim, in the order of the plan.
+    """Classify every planned claim, in the order of the plan.
 
     A violation is new where the baseline was asked and gave no answer, unless its run failed: then nobody knows.
     """
@@ -305,7 +305,7 @@ def _distance(before: Claim, after: Claim) -> float:
 
 
 def _standard_error(claim: Claim) -> float:
-    """Of a claim's effect; of one that states none, a detectable effect's share: it is DEVIATES of them or more."""
+    """Standard error of a claim's effect; where it states none, a DEVIATES-th of its detectable effect or less."""
     assert claim.effect is not None
     if claim.effect.standard_error is not None:
         return claim.effect.standard_error

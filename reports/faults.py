@@ -16,7 +16,7 @@ STOPPED, PASSED = 1, 0
 
 
 class FaultOutcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one planted fault came to.
+    """Outcome of one planted fault.
 
     Attributes:
         fault: its name.
@@ -53,7 +53,7 @@ class FaultOutcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def is_of(beginning: str) -> Callable[[str], bool]:
-    """Whether a claim family's name begins so."""
+    """Predicate of claim families whose name has this beginning."""
     return lambda family: family.startswith(beginning)
 
 

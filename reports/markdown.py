@@ -83,7 +83,7 @@ def _reason(reason: Reason) -> str:
 
 
 def _claims(counts: Counts) -> list[str]:
-    """By family: what a reader scans for the row that is not all zeros."""
+    """Table by family, which a reader scans for the row that is not all zeros."""
     if not counts.families:
         return []
     rows = [

@@ -1,4 +1,4 @@
-"""What a verdict is made of: outcomes and the reasons for them."""
+"""Outcomes of a gate, and the reasons for them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Outcome(Kinds):
 
 
 class Area(IntEnum):
-    """What a reason is about, in the order in which a reader wants it among reasons of equal weight.
+    """Topic of a reason, in the order in which a reader wants it among reasons of equal weight.
 
     First that a side could not be asked, then what the suite is for.
     """
@@ -69,7 +69,7 @@ _OF_SUITE = {"weights": Area.WEIGHTS, "propagation": Area.SIGNALS, "training": A
 
 
 def area_of(kind: str, names: Sequence[str]) -> Area:
-    """What a reason of this kind about these claims, subjects or workloads is about."""
+    """Topic of a reason of this kind about these claims, subjects or workloads."""
     table, _, rest = kind.partition(".")
     if table in _OF_KIND:
         return _OF_KIND[table]
@@ -87,7 +87,7 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         outcome: what this alone would make of the verdict.
-        kind: what the policy calls it, such as "conformance.new"; one that no policy changes has no table there.
+        kind: name in the policy, such as "conformance.new"; one that no policy changes has no table there.
         text: one sentence, with effects in natural units.
         claims: how many claims it is about; 0 for a reason that is not about claims.
         names: what it is about: claim ids, subject keys, workloads.

@@ -1,4 +1,4 @@
-"""What the paired clock measured, beside the margins and the requirements of a policy."""
+"""Findings of the paired clock, by the margins and the requirements of a policy."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ UNCLEAR = "speed.unclear"
 
 @dataclass(frozen=True)
 class SpeedFinding:
-    """One thing that the clock has to say.
+    """One finding of the clock.
 
     Attributes:
-        kind: what the policy calls it: "speed.regressed", "speed.optional" and so on.
-        workload: what it is about; None for the whole session.
+        kind: name in the policy: "speed.regressed", "speed.optional" and so on.
+        workload: its name; None for the whole session.
         details: lines to show below it.
     """
 
@@ -32,7 +32,7 @@ class SpeedFinding:
 
     @property
     def fields(self) -> dict[str, str]:
-        """What waivers match."""
+        """Fields that waivers match."""
         return {WORKLOAD: self.workload} if self.workload else {NAME: "clock"}
 
 
@@ -90,7 +90,7 @@ def speed_looks(pairing: Pairing | None, policy: Speed) -> Iterator[Look]:
 
 
 def outcome_of(timed: Timed, policy: Speed) -> Outcome:
-    """The outcome of one workload beside the policy's margin for it, whatever margin it was measured with."""
+    """Outcome of one workload by the policy's margin for it, whatever margin it was measured with."""
     margin = policy.margin_of(timed.name)
     if margin == timed.margin or timed.outcome == "broken" or timed.ratio is None:
         return timed.outcome
@@ -101,7 +101,7 @@ def outcome_of(timed: Timed, policy: Speed) -> Outcome:
     if timed.outcome == "no evidence" and found.outcome(timed.margin) in ("fine", "improved"):
         return timed.outcome  # a side could not run it now and then, which no margin makes good
     outcome = found.outcome(margin)
-    # A regression counts when fresh workers show it again, and they were asked only beside the margin of the session.
+    # A regression counts when fresh workers show it again, and they were asked only by the margin of the session.
     confirmed = timed.confirmation is not None and timed.confirmation[1] > 1 + margin
     return "no evidence" if outcome == "regressed" and not confirmed else outcome
 
@@ -117,12 +117,12 @@ def in_words(timed: Timed, outcome: Outcome) -> str:
 
 
 def interval(ratio: float, low: float, high: float) -> str:
-    """A ratio with its interval: "1.02 [0.98, 1.06]"."""
+    """Ratio with its interval: "1.02 [0.98, 1.06]"."""
     return f"{ratio:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def more_allocated(timed: Timed, margin: float) -> str | None:
-    """What a call allocates more, in words; None where it does not."""
+    """Growth of what a call allocates, in words; None where it does not grow."""
     before, after = (
         found.allocated_bytes if (found := timed.memory.get(side)) else None for side in ("baseline", "candidate")
     )

@@ -162,7 +162,7 @@ def _undecided(found: Undecided | None) -> Iterator[RenderableType]:
 
 
 def _speed(speed: Timings) -> Iterator[RenderableType]:
-    """How far the fine workloads may be off, and those that are not fine."""
+    """Bounds of the fine workloads, and a line for each that is not fine."""
     lines = [item(text(speed.fine))] if speed.fine else []
     for timing in speed.workloads:
         if not timing.is_fine:
@@ -171,7 +171,7 @@ def _speed(speed: Timings) -> Iterator[RenderableType]:
 
 
 def _ending(view: RunView) -> Iterator[RenderableType]:
-    """How the run ended, if not as planned."""
+    """Failure of the run, and claims that it left unanswered."""
     if view.failure:
         blamed = (view.failure.blames, _style(Outcome.STOP))
         yield text(f"failed at stage {view.failure.stage}, through the ", blamed, f": {view.failure.reason}")
@@ -183,7 +183,7 @@ def _ending(view: RunView) -> Iterator[RenderableType]:
 
 
 def _facts(view: RunView) -> Iterator[RenderableType]:
-    """Who was asked, and with which options; values of many lines (build configurations) are cut."""
+    """Environment and options; values of many lines (build configurations) are cut."""
     if view.facts is None:
         yield text("no environment.json: the run ended before the first question")
         return

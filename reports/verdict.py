@@ -1,4 +1,4 @@
-"""The gate: two runs, a policy and the clock's times in, a verdict out. Nothing is printed and nothing is read here."""
+"""The gate: two runs, a policy and the clock's times in, a verdict out. Nothing is printed or read here."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Streams(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GateVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What the gate decided and why; verdict.json.
+    """Decision of the gate and its reasons; verdict.json.
 
     Attributes:
         reasons: the most important first.
@@ -189,7 +189,7 @@ def gate(
 
 
 def statistical(run: Run) -> int:
-    """How many claims of a run could be violated by chance."""
+    """Number of claims of a run that could be violated by chance."""
     return sum(claim.p is not None for claim in run.claims.values())
 
 
@@ -234,7 +234,7 @@ def _asked(plan: Plan | None) -> dict[str, str]:
 
 
 def _failures(baseline: Run, candidate: Run) -> list[Reason]:
-    """What a run that did not end as planned makes of the verdict."""
+    """Reasons from runs that did not end as planned."""
     planned = len(baseline.plan.claims) if baseline.plan else 0
     reasons = []
     if failure := candidate.failure:
@@ -339,7 +339,7 @@ class _Judge:
                     yield from self._reason(f"drift.{kind}", topic.text, names, details=details, waivers=waivers)
 
     def surroundings(self, before: Environment | None, after: Environment | None) -> Iterator[Reason]:
-        """Reasons from what differs beside torch."""
+        """Reasons from differences other than torch."""
         if before is None or after is None:
             return
         packages = [
@@ -425,12 +425,12 @@ def _stanza(reasons: Iterable[Reason], found: Iterable[_Excusable], torch_versio
 
 
 def _undecidable(text: str) -> Reason:
-    """What no policy can make a verdict of."""
+    """Reason that no policy can make a verdict of."""
     return Reason(outcome=Outcome.NO_EVIDENCE, kind="completeness", text=text)
 
 
 def _told(members: Sequence[ClaimChange], change: Change) -> Iterator[tuple[str, Sequence[ClaimChange]]]:
-    """What is to be said of claims to which the same happened: a sentence for each topic, or for each known defect."""
+    """Sentences on claims of one classification: one for each topic, or for each known defect."""
     if change is Change.REGISTERED:
         for defect, found in by_defect(members).items():
             families = len({member.topic[0] for member in found})
@@ -443,7 +443,7 @@ def _told(members: Sequence[ClaimChange], change: Change) -> Iterator[tuple[str,
 
 
 def _in_numbers(change: ClaimChange, count: str = "") -> str:
-    """What is violated, and by how much on either side."""
+    """Subject of a claim, and its effect on both sides."""
     family, initializer, dtype = change.topic
     before, after = change.baseline, change.candidate
     subject = f"{family} of {initializer} in {dtype}{count}: "
@@ -452,8 +452,8 @@ def _in_numbers(change: ClaimChange, count: str = "") -> str:
     unit = after.effect.unit if after and after.effect else None
     likely = f", {p_value(after.p)}" if after and after.p is not None else ""
     now, then = measured(after), measured(before)
-    beside = "the same in the baseline" if now == then else f"baseline: {measured(before, unit)}"
-    return f"{subject}{now} ({beside}){likely}"
+    compared = "the same in the baseline" if now == then else f"baseline: {measured(before, unit)}"
+    return f"{subject}{now} ({compared}){likely}"
 
 
 def _streams(baseline: Run, candidate: Run) -> Streams:
@@ -470,7 +470,7 @@ _OF_TORCH = re.compile(r"torch|triton|pytorch-triton.*|(nvidia|cuda)-.*")
 
 
 def _differences(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
-    """What differs, by name; long values (lists of CPU flags) are not shown."""
+    """Differences by name; long values (lists of CPU flags) are not shown."""
     names = [name for name in sorted(before.keys() | after.keys()) if before.get(name) != after.get(name)]
     values = [(str(before.get(name, "none")), str(after.get(name, "none"))) for name in names]
     return [

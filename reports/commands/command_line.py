@@ -100,7 +100,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _references() -> dict[str, str]:
-    """Where registered violations are discussed, by id."""
+    """Places where registered violations are discussed, by id."""
     return {entry.id: entry.reference for entry in read_known(KNOWN_VIOLATIONS)}
 
 

@@ -1,4 +1,4 @@
-"""What initialization does to learning, on both sides: did the effects of the tutorial's table change between versions?
+"""Effects of initialization on learning: did those of the tutorial's table change between versions?
 
 Files are read, torch is not imported. Both sides trained from the same seeds, so that the seeds are pairs: a release
 that changes nothing but rounding moves a loss or an accuracy up as often as down, which makes the sign test exact.
@@ -25,7 +25,7 @@ PREFIX = "training.table/"
 
 
 class Effects(StrEnum):
-    """What became of one row of the table under one initialization."""
+    """Classification of one row of the table under one initialization."""
 
     IDENTICAL = "identical"
     CHANCE = "within chance"
@@ -39,7 +39,7 @@ class TableDrift:
 
     Attributes:
         name: key of the subject, initialization and row.
-        outcome: what became of it.
+        outcome: its classification.
         text: one sentence.
         p: of the sign test, two-sided; None where nothing was compared.
     """

@@ -1,4 +1,4 @@
-"""How torch.nn.init is called and how it answers, on both sides."""
+"""Interface of torch.nn.init on both sides: parameters, warnings and errors."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _events(answers: Sequence[Answer]) -> list[str]:
 
 
 def _in_words(answers: Sequence[Answer]) -> str:
-    """What happened, and what was said last."""
+    """Events, and the last words."""
     if not answers:
         return "neither warns nor raises"
     said = f" ({answers[-1].words})" if answers[-1].words else ""
@@ -99,7 +99,7 @@ def _renamed(before: Parameters, after: Parameters) -> dict[str, str]:
 
 
 def _narrowed(before: Parameter, after: Parameter) -> list[str]:
-    """What one parameter no longer allows."""
+    """Uses of one parameter that are no longer allowed."""
     changes = []
     if before.default != after.default and before.default is not None:
         is_now = "must be given" if after.default is None else f"defaults to {after.default}"
@@ -121,7 +121,7 @@ def _moved(before: Parameters, after: Parameters, renamed: dict[str, str]) -> li
 
 
 def additions(before: Parameters, after: Parameters) -> list[str]:
-    """What a call may do that it could not, in words."""
+    """Changes after which a call may do more than it could, in words."""
     old = {parameter.name: parameter for parameter in before}
     renamed = _renamed(before, after).values()
     added = [

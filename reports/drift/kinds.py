@@ -1,4 +1,4 @@
-"""What a drift is, and how a subject stands with the claims about it."""
+"""Drift: its kinds, and the standing of a subject with the claims about it."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ CONTRACT = "weights.contract."
 
 @dataclass(frozen=True)
 class Standing:
-    """Who violates a claim on either side, and whether what is missing has been explained.
+    """Violations of claims on either side, and whether what is missing has been explained.
 
     Attributes:
         subjects: keys of subjects.
@@ -99,7 +99,7 @@ class Standing:
 
     @staticmethod
     def of(baseline: Run, candidate: Run, changes: Iterable[ClaimChange]) -> Standing:
-        """From what became of each claim."""
+        """From the classification of each claim."""
         violated = [claim for change in changes if (claim := change.violation)]
         return Standing(
             subjects=frozenset(claim.subject.key for claim in violated),

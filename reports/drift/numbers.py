@@ -43,7 +43,7 @@ class Outcome(Kinds):
 
 @dataclass(frozen=True)
 class Departure:
-    """How far one training run is from another beside what rounding explains: relative, [steps, 1 + 2 layers] each.
+    """Distance of one training run from another, and what rounding explains: relative, [steps, 1 + 2 layers] each.
 
     Attributes:
         deviation: of the candidate's quantities from the baseline's.
@@ -57,7 +57,7 @@ class Departure:
 
     @property
     def tells(self) -> npt.NDArray[np.bool_]:
-        """Where rounding leaves anything to tell: beyond, a norm or a loss may change by its own size."""
+        """Mask of what rounding leaves anything to tell of: beyond, a norm or a loss may change by its own size."""
         return self.allowed < 1
 
     @property
@@ -129,7 +129,7 @@ def same_start(baseline: Numbers, candidate: Numbers) -> bool:
 
 
 def departure(baseline: Numbers, candidate: Numbers) -> Departure:
-    """How far two training runs of as many steps and layers are apart, and what rounding explains of it."""
+    """Compare two training runs of as many steps and layers with what rounding explains."""
     with np.errstate(over="ignore"):
         explained = 2 * _largest_so_far(baseline, candidate, "rounded")
     return Departure(

@@ -66,7 +66,7 @@ def _core_subjects(baseline: Run, candidate: Run) -> Iterable[Subject]:
 
 
 def _sketch(run: Run, subject: Subject) -> Arrays:
-    """What a run keeps of the draws that both sides made from one seed."""
+    """Arrays that a run keeps of the draws that both sides made from one seed."""
     own = {f"{subject.key}/{name}" for name in (SALTED, SALT)}
     common = [name for name in run.sketches if name.startswith(f"{subject.key}/") and name not in own]
     return {name: run.sketches[name] for name in common}
@@ -156,7 +156,7 @@ def _rerun(subject: Subject, run: Run, side: str) -> str:
 
 
 def _law_drift(subject: Subject, samples: TwoSamples) -> tuple[str, float, Effect]:
-    """In words, p-value, and size."""
+    """Drift in words, p-value, and size."""
     worst = samples.worst
     before, after = 100 * worst.baseline, 100 * worst.candidate
     text = f"another law of {subject.key}: {after:.3g}% of the weights lie {worst.place} instead of {before:.3g}%"
@@ -169,7 +169,7 @@ def _law_drift(subject: Subject, samples: TwoSamples) -> tuple[str, float, Effec
 
 
 def _grid_drift(subject: Subject, samples: TwoSamples) -> tuple[str, float, Effect]:
-    """In words, p-value, and size."""
+    """Drift in words, p-value, and size."""
     found = samples.values_of_one_side
     p = max(found.p, SMALLEST_P)
     text = (

@@ -19,12 +19,12 @@ from reports.selection import selection
 from reports.view.claims import ClaimRow, Reading
 
 MOST_BYTES = 3 << 20
-"""Of claims in a page that is to stay below 5 MB, drawings and all. The whole quick tier takes half of it."""
+"""Room for claims in a page that is to stay below 5 MB, drawings and all. The whole quick tier takes half of it."""
 
 
 @dataclass(frozen=True)
 class ClaimList:
-    """What is embedded of the claims.
+    """Claims that are embedded.
 
     Attributes:
         document: JSON that is safe inside a script element.

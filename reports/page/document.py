@@ -129,11 +129,11 @@ def _security_policy(style: str, script: str) -> str:
 
 def _document(claims: ClaimList, view: GateView) -> str:
     """Data of the script: the claims, those of each reason, and the beginnings of commands."""
-    beside = {
+    surroundings = {
         "reasons": [claims.rows(reason.names) for reason in view.reasons],
         "gate": view.rerun and printable(view.rerun, LONGEST),
         "suite": view.suite_options and printable(view.suite_options, LONGEST),
         "suites": {name: f"suites/{name}" for name in ("weights", "propagation", "training")},
     }
     # Two objects as one: the claims are megabytes and already written.
-    return safe_json(beside)[:-1] + "," + claims.document[1:]
+    return safe_json(surroundings)[:-1] + "," + claims.document[1:]

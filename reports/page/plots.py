@@ -1,4 +1,4 @@
-"""What is drawn on a page, with matplotlib. Numbers in, figures out; texts beside a figure are the page's.
+"""Plots of a page, by matplotlib. Numbers in, figures out; texts beside a figure are the page's.
 
 Sizes are in points of a drawing 360 wide: a column of the page is half as wide again, a phone as wide as that.
 """
@@ -225,12 +225,12 @@ def _axes_above_strain(strain: Strain | None) -> tuple[Figure, Axes, Axes | None
 
 
 LEAST_STRAIN, MOST_STRAIN = -4, 6
-"""Powers of ten between which shares of what rounding explains are told apart: a ten thousandth is less than what
+"""Powers of ten between which shares of what rounding explains are distinguished: a ten thousandth is less than what
 one unit in the last place makes of 1024."""
 
 
 def _decades(share: FloatArray) -> FloatArray:
-    """log10 within what is told apart; nothing at all and infinitely much are its ends, NaN stays."""
+    """log10 within what is distinguished; nothing at all and infinitely much are its ends, NaN stays."""
     return np.asarray(_log10(share).clip(LEAST_STRAIN, MOST_STRAIN))
 
 
@@ -244,7 +244,7 @@ MOST_DRAWN = 1e6
 
 
 def _drawable(values: FloatArray) -> FloatArray:
-    """The same with gaps where a number is none that a drawing has room for."""
+    """Values with gaps where a number is none that a drawing has room for."""
     with np.errstate(invalid="ignore"):
         return np.where(np.abs(values) < MOST_DRAWN, values, np.nan)
 

@@ -23,7 +23,7 @@ MOST_POINTS = 1000
 
 @dataclass(frozen=True)
 class Strain:
-    """How far the candidate is from the baseline, as a share of what rounding explains: above 1, something else did it.
+    """Distance of the candidate from the baseline as a share of what rounding explains; above 1, something else did it.
 
     Attributes:
         candidate: its largest deviation, NaN where rounding leaves nothing to tell, [m].
@@ -100,7 +100,7 @@ def _curves(drift: TrainingDrift, kept: Mapping[str, Mapping[str, npt.NDArray[An
 
 
 def _numbers(arrays: Mapping[str, npt.NDArray[Any]]) -> Numbers | None:
-    """A side's numbers; None where they are none, or too many to be drawn."""
+    """Numbers of a side; None where they are none, or too many to be drawn."""
     try:
         numbers = Numbers.of(arrays)
     except ValueError:
@@ -109,7 +109,7 @@ def _numbers(arrays: Mapping[str, npt.NDArray[Any]]) -> Numbers | None:
 
 
 def _strains(found: Departure) -> tuple[Strain, Strain]:
-    """By step and by layer."""
+    """Strains by step and by layer."""
     one_ulp = np.divide(found.one_ulp, found.allowed, out=np.zeros_like(found.allowed), where=found.tells)
     told = [np.where(found.tells, share, np.nan) for share in (found.strain, one_ulp)]
     layers = [np.fmax.reduce(np.fmax.reduce(share[:, 1:], axis=0).reshape(2, -1), axis=0) for share in told]

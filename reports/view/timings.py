@@ -24,7 +24,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Timing:
-    """One workload beside the policy's margin for it.
+    """One workload, judged by the policy's margin for it.
 
     Attributes:
         ratio: time of the candidate over that of the baseline; None where it was not timed.
@@ -48,7 +48,7 @@ class Timing:
 
     @property
     def is_fine(self) -> bool:
-        """Whether its whole interval lies within the margin."""
+        """Whether the whole interval lies within the margin."""
         return self.outcome == "fine" and self.ratio is not None
 
 
