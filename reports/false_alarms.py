@@ -68,7 +68,7 @@ CLAIM_KINDS = tuple(f"conformance.{name}" for name in ("new", "worse", "unregist
 
 UNCOVERED = {
     "conformance.lost": "claims that the candidate could not judge",
-    "drift.numbers": "numbers of training, judged beside rounding as it was measured",
+    "drift.numbers": "numbers of training, judged by measured rounding",
     "completeness.unanswered": "claims without an answer",
 }
 """Kinds that may stop a healthy pair by no chance that theory gives."""

@@ -111,7 +111,7 @@ def in_words(timed: Timed, outcome: Outcome) -> str:
     if outcome == "no evidence" or timed.ratio is None or timed.low is None or timed.high is None:
         # The first note says why, of the outcome that the clock itself found.
         why = timed.notes[:1] if outcome == timed.outcome else ()
-        return f"{timed.name}: {'; '.join(why) or 'undecided beside the margin of this policy'}"
+        return f"{timed.name}: {'; '.join(why) or 'undecided by the margin of this policy'}"
     word = {"regressed": "slower", "improved": "faster"}.get(outcome, outcome)
     return f"{timed.name} is {word}: takes {interval(timed.ratio, timed.low, timed.high)} times as long"
 

@@ -47,7 +47,7 @@ def gate_page(view: GateView) -> RenderableType:
         *_undecided(view.undecided),
         *_speed(view.speed),
         *section(
-            "Beside the claims",
+            "Besides the claims",
             item(text(view.streams)),
             item(text(f"false alarm: {view.false_alarms[0]}"), text(view.false_alarms[1])),
         ),
@@ -64,7 +64,7 @@ def run_page(view: RunView) -> RenderableType:
         *_findings(view.findings),
         *_undecided(view.undecided),
         *_skipped(view.left_out),
-        *section("Beside the claims", item(text(view.recorded)), item(text(view.false_alarm))),
+        *section("Besides the claims", item(text(view.recorded)), item(text(view.false_alarm))),
     )
 
 

@@ -348,7 +348,7 @@ class _Judge:
         ]
         pythons = [{"python": side.python} for side in (before, after)]
         differing = {
-            "surroundings.packages": ("package versions beside torch differ", _differences(*packages)),
+            "surroundings.packages": ("versions of packages other than torch differ", _differences(*packages)),
             "surroundings.machine": ("the machines differ", _differences(before.machine, after.machine)),
             "surroundings.python": (
                 "Python differs",

@@ -229,7 +229,7 @@ def test_the_total_is_the_sum_of_what_was_tested():
 def test_what_has_no_chance_is_named_as_the_policy_treats_it():
     quiet = policy_with(drift={"numbers": NOTICE})
     strict = policy_with(conformance={"lost": STOP}, completeness={"unanswered": STOP})
-    numbers = "numbers of training, judged beside rounding as it was measured"
+    numbers = "numbers of training, judged by measured rounding"
 
     assert chance(run(claim()), run(claim())).uncovered == (numbers, FAILURES)
     assert chance(run(claim()), run(claim()), quiet).uncovered == (FAILURES,)

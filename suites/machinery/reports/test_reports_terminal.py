@@ -101,7 +101,7 @@ def test_the_other_reasons_follow_but_for_those_that_the_lists_of_claims_repeat(
     assert lines[start + 1 : start + 4] == [
         "  - notice: stream changed: the same seed gives other weights for 1 of 2 subjects: "
         "kaiming_normal_-fan_in-leaky_relu-256x128-bfloat16-cpu",
-        "  - notice: package versions beside torch differ: numpy (2.4.6 -> 1.26.4)",
+        "  - notice: versions of packages other than torch differ: numpy (2.4.6 -> 1.26.4)",
         "  - 4 more findings in the lists below",
     ]
 
@@ -159,10 +159,10 @@ def test_times_are_told_where_they_are_not_fine(width):
         "- 2 workloads fine: all intervals within 0.98 to 1.03 "
         "- init/slow is slower: takes 6.00 [5.88, 6.12] times as long "
         "- init/noisy: sd 9.0 % from restart to restart; 40 restarts would decide (not required) "
-        "Beside the claims - fixed-seed streams: not recorded on both sides "
+        "Besides the claims - fixed-seed streams: not recorded on both sides "
         "- false alarm: two healthy torches are stopped with chance 4.7e-04 at most: claims 2.0e-12 (1 test), "
         "drift 0 (0 tests), speed 4.7e-04 (3 tests) "
-        "not in it: numbers of training, judged beside rounding as it was measured; crashes and hangs"
+        "not in it: numbers of training, judged by measured rounding; crashes and hangs"
     )
 
 
@@ -225,7 +225,7 @@ def test_a_pass_says_what_was_not_measured_and_how_sure_it_is():
     assert flowing(text).endswith(
         "- false alarm: two healthy torches are stopped with chance 2.0e-12 at most: claims 2.0e-12 (1 test), "
         "drift 0 (0 tests), speed 0 (0 tests) "
-        "not in it: numbers of training, judged beside rounding as it was measured; crashes and hangs"
+        "not in it: numbers of training, judged by measured rounding; crashes and hangs"
     )
 
 

@@ -96,7 +96,7 @@ def test_what_was_fine_is_not_beside_a_narrower_margin():
 
     assert (finding.kind, finding.text) == (
         "speed.unclear",
-        "init/a: undecided beside the margin of this policy",
+        "init/a: undecided by the margin of this policy",
     )
 
 
