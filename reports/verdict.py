@@ -487,21 +487,19 @@ _RELEASED = re.compile(r"(\d+\.\d+\.\d+)(\+(cpu|cu\d+|rocm[\d.]+|xpu))?")
 """A version that an index has; what else a build calls itself (nightlies, own builds) is not asked for by name."""
 
 
+def plan_options(plan: Plan) -> dict[str, str]:
+    """Options by which a gate, or one suite, asks again what a plan asks."""
+    options = {"--tier": plan.tier, "--device": ",".join(plan.devices), "--seed": str(plan.seed)}
+    return options if plan.target == "torch.nn.init" else options | {"--target": plan.target}
+
+
 def _rerun(baseline: Run, candidate: Run) -> str | None:
     versions = [_RELEASED.fullmatch(run.torch_version) for run in (baseline, candidate)]
     plan = baseline.plan
     if plan is None or not all(versions):
         return None
     before, after = (match[1] for match in versions if match)
-    options = {
-        "--baseline": before,
-        "--candidate": after,
-        "--tier": plan.tier,
-        "--device": ",".join(plan.devices),
-        "--seed": str(plan.seed),
-    }
-    if plan.target != "torch.nn.init":
-        options["--target"] = plan.target
+    options = {"--baseline": before, "--candidate": after, **plan_options(plan)}
     if plan.selection:
         options["-k"] = plan.selection
     return shlex.join(["nox", "-s", "gate", "--", *(word for option in options.items() for word in option)])

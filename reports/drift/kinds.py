@@ -30,30 +30,25 @@ class Kind(Kinds):
     apart: bool
     everywhere: bool
 
-    LAW = "law", "law", True, False
-    LAW_OF_VIOLATED = "law_of_violated", "law", False, False
-    GRID = "grid", "values", True, False
-    NUMBERS = "numbers", "numbers", True, False
-    EFFECT = "effect", "effect", True, False
-    SIGNATURE = "signature", "signature", True, False
-    STREAM = "stream", "stream", False, True
-    NUMBERS_ROUNDING = "numbers_rounding", "rounding", False, True
-    SIGNATURE_ADDED = "signature_added", "new signature", False, False
-    MESSAGE = "message", "message", False, False
-    UNCOMPARED = "uncompared", "not compared", False, False
-    SAME_STREAM = "same_stream", "", False, False
+    LAW = "law", "law", True, False  # weights are distributed otherwise
+    LAW_OF_VIOLATED = "law_of_violated", "law", False, False  # the same, where a claim about the subject is violated
+    GRID = "grid", "values", True, False  # weights take other values
+    NUMBERS = "numbers", "numbers", True, False  # training from the same numbers came out differently
+    EFFECT = "effect", "effect", True, False  # of initialization on learning, over seeds
+    SIGNATURE = "signature", "signature", True, False  # a call that worked may fail, or mean something else
+    STREAM = "stream", "stream", False, True  # a fixed seed gives other weights
+    NUMBERS_ROUNDING = "numbers_rounding", "rounding", False, True  # NUMBERS by no more than rounding explains
+    SIGNATURE_ADDED = "signature_added", "new signature", False, False  # calls work that did not
+    MESSAGE = "message", "message", False, False  # another warning or error
+    UNCOMPARED = "uncompared", "not compared", False, False  # one side has nothing, or nothing readable
+    SAME_STREAM = "same_stream", "", False, False  # a core subject's draws are bit for bit the same
 
 
 class Drift(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that differs between two runs, or that was found not to.
 
     Attributes:
-        kind: "law", "grid": weights, or the values they take, are distributed otherwise. "stream": a fixed seed gives
-            other weights. "same_stream": a core subject's draws are bit for bit the same (nothing changed).
-            "numbers": training from the same numbers came out differently, and "numbers_rounding": by no more than
-            rounding explains. "effect": what initialization does to learning changed, over seeds.
-            "signature": a call that worked may no longer, or mean something else. "signature_added": calls that did not
-            work do. "message": another warning or error. "uncompared": one side has nothing, or nothing readable.
+        kind: its kind; never LAW_OF_VIOLATED, which `policy_kind` tells from LAW.
         subject: key of the subject, or a readable name such as "torch.nn.init.kaiming_normal_".
         text: one sentence with the effect in natural units; it may hold text from run files.
         p: exact p-value of a law or grid, or an upper bound, joined over all that was looked at.

@@ -30,14 +30,12 @@ class ClaimList:
         document: JSON that is safe inside a script element.
         place: row of each claim, by id.
         about: rows by subject key.
-        embedded: how many claims are in it.
         left_out: how many are not, all of them held on both sides; claims.jsonl has them.
     """
 
     document: str
     place: Mapping[str, int]
     about: Mapping[str, Sequence[int]]
-    embedded: int
     left_out: int
 
     def rows(self, names: Iterable[str]) -> list[int]:
@@ -61,7 +59,7 @@ def claim_list(claims: Iterable[ClaimRow], references: Mapping[str, str], most_b
     for row, claim in enumerate(ordered[:shown]):
         about.setdefault(claim.subject, []).append(row)
     place = {claim.id: row for row, claim in enumerate(ordered[:shown])}
-    return ClaimList(document, place, about, shown, len(ordered) - shown)
+    return ClaimList(document, place, about, len(ordered) - shown)
 
 
 class _Texts:

@@ -1,4 +1,4 @@
-"""Counts of claims: by family and dtype, and of what became of them."""
+"""Counts of claims: by family and dtype, and by classification."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _quiet_together(rows: list[FamilyCount]) -> list[FamilyCount]:
 
 @dataclass(frozen=True)
 class Classified:
-    """Claims by what became of them; each is counted once.
+    """Counts of claims by classification; each is counted once.
 
     Attributes:
         worse: violated in the candidate alone, or clearly worse there.

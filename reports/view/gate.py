@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fixtures.record.environment import UNKNOWN_TORCH
-from fixtures.record.plan import Plan
 from fixtures.record.run_folder import Run
 from fixtures.words.wording import plural
 from reports.comparison import Change, compare
@@ -15,7 +14,7 @@ from reports.drift import Drift
 from reports.false_alarms import in_words
 from reports.faults import FaultOutcome
 from reports.reasons import Outcome, Reason
-from reports.verdict import GateVerdict, Side, Streams
+from reports.verdict import GateVerdict, Side, Streams, plan_options
 from reports.view.bottom_line import bottom_line
 from reports.view.claims import ClaimRow, FindingList, Undecided, claim_rows, findings, undecided
 from reports.view.counts import Classified, Counts
@@ -36,14 +35,15 @@ class GateView:
         labels: names of both runs.
         bottom_line: the verdict in one sentence.
         asked: options that decide what was asked; empty where no plan is known.
-        reasons: the most important first; TOP_REASONS of them stand before the advice.
+        top: the most important reasons, which stand before the advice.
+        rest: all other reasons.
         advice: what to do next.
-        repeatable: how the command repeats the gate; empty where there is none.
         rerun: command that repeats the gate.
+        repeatable: how far it repeats it; empty where there is no command.
         stanza: waiver to paste.
         suite_options: options by which a suite asks what the gate asked.
         is_counted: whether both sides have claims to count.
-        findings: lists of claims, by what became of them.
+        findings: lists of claims, by their classification.
         streams: sentence on fixed-seed streams.
         false_alarms: sentence on the chance of a false alarm, and one on what is not in it.
         drifts: the most important first.
@@ -56,10 +56,11 @@ class GateView:
     labels: tuple[str, str]
     bottom_line: str
     asked: str
-    reasons: tuple[Reason, ...]
+    top: tuple[Reason, ...]
+    rest: tuple[Reason, ...]
     advice: str
-    repeatable: str
     rerun: str | None
+    repeatable: str
     stanza: str | None
     suite_options: str | None
     is_counted: bool
@@ -77,14 +78,9 @@ class GateView:
     faults: tuple[FaultTable, ...]
 
     @property
-    def top(self) -> tuple[Reason, ...]:
-        """Reasons that stand before the advice."""
-        return self.reasons[:TOP_REASONS]
-
-    @property
-    def rest(self) -> tuple[Reason, ...]:
-        """All other reasons."""
-        return self.reasons[TOP_REASONS:]
+    def reasons(self) -> tuple[Reason, ...]:
+        """All reasons, the most important first."""
+        return self.top + self.rest
 
 
 def gate_view(
@@ -104,7 +100,7 @@ def gate_view(
         references: where registered violations are discussed, by id.
         faults: planted faults, and what the same suites saw of them.
     """
-    changes = compare(baseline, candidate)
+    changes, plan = compare(baseline, candidate), baseline.plan or candidate.plan
     seed = verdict.plan.get("seed") if verdict.rerun else None
     again = f"With --seed {seed} the same gate repeats these draws, not the times; without, it takes others."
     headings = {kind: kind.heading for kind in Change if kind.heading}
@@ -114,12 +110,13 @@ def gate_view(
         labels=(verdict.baseline.label, verdict.candidate.label),
         bottom_line=bottom_line(verdict),
         asked=", ".join(f"{name} {value}" for name, value in verdict.plan.items()),
-        reasons=verdict.reasons,
+        top=verdict.reasons[:TOP_REASONS],
+        rest=verdict.reasons[TOP_REASONS:],
         advice=verdict.outcome.next_step,
-        repeatable=again if seed else "",
         rerun=verdict.rerun,
+        repeatable=again if seed else "",
         stanza=verdict.stanza,
-        suite_options=_suite_options(baseline.plan or candidate.plan),
+        suite_options=shlex.join(word for option in plan_options(plan).items() for word in option) if plan else None,
         is_counted=bool(verdict.baseline.claims and verdict.candidate.claims),
         counts=Counts.of(verdict.counts),
         classified=Classified.of(changes),
@@ -152,12 +149,3 @@ def _streams(streams: Streams) -> str:
     if streams.changed:
         return f"fixed-seed streams: changed for {len(streams.changed)} of {plural(total, 'subject')}"
     return f"fixed-seed streams: the same for {plural(total, 'subject')}"
-
-
-def _suite_options(plan: Plan | None) -> str | None:
-    if plan is None:
-        return None
-    options = {"--seed": str(plan.seed), "--tier": plan.tier, "--device": ",".join(plan.devices)}
-    if plan.target != "torch.nn.init":
-        options["--target"] = plan.target
-    return shlex.join(word for option in options.items() for word in option)

@@ -249,7 +249,7 @@ def test_commands_that_draw_again_are_shown_for_what_decides_and_not_for_notices
 
     def shown(outcome: Outcome, *waived: str) -> str:
         reason = Reason(outcome=outcome, kind="drift.law", text="another law", details=(draw,), waived=waived)
-        return flowing(printed(gate_page(replace(view, reasons=(reason,)))))
+        return flowing(printed(gate_page(replace(view, top=(reason,)))))
 
     assert draw in shown(Outcome.STOP)
     assert draw in shown(Outcome.NOTICE, "half")

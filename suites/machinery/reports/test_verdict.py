@@ -56,7 +56,7 @@ def test_exit_codes(outcome, code):
 
 
 def test_a_stop_outweighs_no_evidence_which_outweighs_a_notice():
-    heaviest_first = sorted(Outcome, key=lambda outcome: -outcome.weight)
+    heaviest_first = sorted(Outcome, key=lambda outcome: -outcome.rank)
 
     assert heaviest_first == [Outcome.STOP, Outcome.NO_EVIDENCE, Outcome.NOTICE, Outcome.PASS]
 
