@@ -21,20 +21,23 @@ if sys.version_info < (3, 11):  # noqa: UP036 - requires-python binds only what 
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
 
+from fixtures.environments.environment import Environment, Environments  # noqa: E402
 from fixtures.environments.failures import Unusable  # noqa: E402
-from fixtures.environments.holding import Environment, Environments  # noqa: E402
 from fixtures.environments.sides import Framework, SideError, parse_candidate, pinned  # noqa: E402
-from fixtures.gate import course  # noqa: E402 - found only after the line above
-from fixtures.gate.launching import new_run_folder, run_suite  # noqa: E402
+from fixtures.gate.command import SUITES, environments_of, run_gate  # noqa: E402 - found only after the line above
 from fixtures.gate.options import TIMEOUT_SECONDS  # noqa: E402
+from fixtures.gate.suite_run import new_run_folder, run_suite  # noqa: E402
 from fixtures.record.file_names import FAULTS, RUNS  # noqa: E402
 
-ENVIRONMENTS = course.environments_of(ROOT)
+ENVIRONMENTS = environments_of(ROOT)
 PROJECT = ENVIRONMENTS.project
 
 SCHEMA_OF_WORKFLOWS = ("--builtin-schema", "vendor.github-workflows")
 AUDIT_OF_WORKFLOWS = ("--offline", "--quiet")
 """Both ask no network: schema and audits come with the tools."""
+
+SPELLING = ("codespell_lib", ".")
+"""Files and accepted words: pyproject.toml."""
 
 SHARED_OUT = ("-n", "auto", "--dist", "worksteal")
 """Workers begin with neighbouring tests, which share what their module draws once."""
@@ -48,7 +51,7 @@ nox.options.sessions = ["lint", "types", "tests"]
 @nox.session(venv_backend="none")
 def gate(session: nox.Session) -> None:
     """Judge a candidate torch against a baseline: nox -s gate -- --baseline 2.13.0 --candidate 2.14.1."""
-    sys.exit(course.main(session.posargs, root=ROOT, beside=Path(session.invoked_from)))
+    sys.exit(run_gate(session.posargs, root=ROOT, base=Path(session.invoked_from)))
 
 
 @nox.session(venv_backend="none")
@@ -91,7 +94,7 @@ def suites(session: nox.Session, torch: str) -> None:
         folder = new_run_folder(ROOT / RUNS, "suites", torch)
         # Any tier may be among the options, so the longest limit holds.
         limit = TIMEOUT_SECONDS["soak"]
-        ended = run_suite(environment, folder, course.SUITES, session.posargs, root=ROOT, timeout=limit)
+        ended = run_suite(environment, folder, SUITES, session.posargs, root=ROOT, timeout=limit)
     if ended.failure is not None:
         session.error(ended.failure.reason)
     if ended.code != 0:
@@ -124,7 +127,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def calibrate(session: nox.Session) -> None:
-    """Time the paired clock where the truth is known, others beside it: nox -s calibrate -- --part same --runs 40."""
+    """Time the paired clock and others where the truth is known: nox -s calibrate -- --part same --runs 40."""
     with contextlib.ExitStack() as held:
         groups = {**dict.fromkeys(PROJECT.releases, "suites"), PROJECT.baseline: "calibrate"}
         environments = {torch: held.enter_context(_held(session, groups[torch], pinned(torch))) for torch in groups}
@@ -142,11 +145,12 @@ def report(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def lint(session: nox.Session) -> None:
-    """Check style and format with ruff, and the workflows against their schema and for holes."""
+    """Check style and format with ruff, spelling, and the workflows against their schema and for holes."""
     workflows = sorted(map(str, (ROOT / ".github" / "workflows").iterdir()))
     with _held(session, "lint") as environment:
         _run(session, environment, "ruff", "check")
         _run(session, environment, "ruff", "format", "--check")
+        _run(session, environment, *SPELLING)
         _run(session, environment, "check_jsonschema", *SCHEMA_OF_WORKFLOWS, *workflows)
         # The one tool that is no Python module.
         session.run(str(Path(environment.python).with_name("zizmor")), *AUDIT_OF_WORKFLOWS, *workflows, external=True)

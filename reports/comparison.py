@@ -213,7 +213,7 @@ def _registered_defects(run: Run) -> set[_Defect]:
 
 
 def _missed_by_chance(violated: Claim, other: Claim, defects_of_other: set[_Defect]) -> bool:
-    """Whether `other`, which is not violated, may hide the effect seen in `violated` for want of power.
+    """Tell whether `other`, which holds, may hide the effect seen in `violated` for want of power.
 
     A claim that sees a registered defect only sometimes is violated on either side by the luck of the draw, and a stop
     for it would be a coin toss. So it is none if all of this is true:
@@ -235,7 +235,7 @@ def _missed_by_chance(violated: Claim, other: Claim, defects_of_other: set[_Defe
 
 
 def _same_unit(*sizes: Effect) -> bool:
-    """Whether sizes may be weighed against each other: of two looks that one claim takes, either may have decided."""
+    """Tell whether sizes may be compared: of two looks that one claim takes, either may have decided."""
     return len({size.unit for size in sizes}) == 1
 
 
@@ -254,7 +254,7 @@ _NUMBER = re.compile(r"[-+]?(?<![A-Za-z_])\d[\d_,.]*(?:[eE][-+]?\d+)?(?:\s*x\s*\
 
 
 def _same_counterexample(before: Claim, after: Claim) -> bool:
-    """Whether one defect refutes an exact claim on both sides.
+    """Tell whether one defect refutes an exact claim on both sides.
 
     A registered defect pins its counterexample (fixtures/rules/known_violations.py), so that claims of one entry have
     the same. Others are compared by their words: where and by how much, which are numbers, may hang on what was drawn,
@@ -279,7 +279,7 @@ def _much_larger(before: Claim, after: Claim) -> bool:
 
 
 def _clearly_worse(before: Claim, after: Claim) -> bool:
-    """Whether the effect grew by more than the noise of two measurements of one and the same effect.
+    """Tell whether the effect grew by more than the noise of two measurements of one and the same effect.
 
     Growth is clear beyond DEVIATES = 8.64 standard errors of the difference, which two measurements of the same effect
     reach with chance 3e-18; growth by twice as much is missed as seldom. Both runs have one seed, so that in a

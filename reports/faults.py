@@ -48,7 +48,7 @@ class FaultOutcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return sum(count for name, count in self.seen.items() if second_level(name) == family)
 
     def is_due_in(self, family: str) -> bool:
-        """Whether a family with this second level must see the fault."""
+        """Tell whether a family with this second level must see the fault."""
         return family in map(second_level, self.expected)
 
 
@@ -58,7 +58,7 @@ def is_of(beginning: str) -> Callable[[str], bool]:
 
 
 def second_level(family: str) -> str:
-    """ "marginal" of "weights.marginal.scale"; a name without levels is its own."""
+    """The second level, e.g. "marginal" of "weights.marginal.scale"; a name without levels is its own."""
     return ".".join(family.split(".")[1:2]) or family
 
 

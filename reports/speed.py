@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from fixtures.clock.estimate import Estimate, Outcome, false_end, false_regression
-from fixtures.clock.judging import allocates_otherwise
 from fixtures.clock.results import Pairing, Timed
+from fixtures.clock.verdict import allocates_otherwise
 from fixtures.rules.known_violations import NAME, WORKLOAD
 from fixtures.rules.policy import Speed
 from reports.false_alarms import Look
@@ -63,9 +63,11 @@ def speed_findings(pairing: Pairing | None, policy: Speed) -> list[SpeedFinding]
         outcome = outcome_of(timed, policy)
         if outcome == "broken" or (outcome == "regressed" and not moved):
             findings.append(SpeedFinding("speed.optional", timed.name, in_words(timed, outcome)))
-    for timed in pairing.workloads:
-        if more := more_allocated(timed, policy.margin_of(timed.name)):
-            findings.append(SpeedFinding("speed.memory", timed.name, more))
+    findings += (
+        SpeedFinding("speed.memory", timed.name, more)
+        for timed in pairing.workloads
+        if (more := more_allocated(timed, policy.margin_of(timed.name)))
+    )
     return findings
 
 

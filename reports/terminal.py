@@ -164,9 +164,11 @@ def _undecided(found: Undecided | None) -> Iterator[RenderableType]:
 def _speed(speed: Timings) -> Iterator[RenderableType]:
     """Bounds of the fine workloads, and a line for each that is not fine."""
     lines = [item(text(speed.fine))] if speed.fine else []
-    for timing in speed.workloads:
-        if not timing.is_fine:
-            lines.append(item(text(timing.sentence, "" if timing.required else " (not required)")))
+    lines += [
+        item(text(timing.sentence, "" if timing.required else " (not required)"))
+        for timing in speed.workloads
+        if not timing.is_fine
+    ]
     yield from section(f"Speed: {speed.summary}", *lines)
 
 

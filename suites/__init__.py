@@ -1,1 +1,1 @@
-"""What is measured: pytest suites aimed at torch, and `machinery`, aimed at ourselves."""
+"""The measurements: pytest suites aimed at torch, and `machinery`, aimed at this project."""

@@ -27,7 +27,7 @@ from fixtures.rules.known_violations import KNOWN_VIOLATIONS, KnownError, read_k
 from fixtures.statistics import judgement
 from fixtures.target.device import unavailable
 from fixtures.target.target import Target, TargetError, load_target
-from fixtures.weights.drawing import count
+from fixtures.weights.draws import count
 from fixtures.weights.sketch import SALTED, Sketch
 from suites.framework import asking, recording
 from suites.framework.settings import Settings, add_options, read_settings
@@ -46,7 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_cmdline_main(config: pytest.Config) -> Generator[None, int | None, int | None]:
+def pytest_cmdline_main() -> Generator[None, int | None, int | None]:
     """Exit codes: 0 pass, 1 stop, 2 no evidence or an error of any kind, pytest's own usage errors among them."""
     try:
         code = yield

@@ -47,6 +47,12 @@ class Accepted:
 def accept(run: Run, name: str, accepted: Path, *, replace: bool) -> Accepted:
     """Keep `run` as the folder `name` in `accepted`, whole or not at all.
 
+    Args:
+        run: a run that ended as planned.
+        name: of its folder.
+        accepted: folder of all accepted runs.
+        replace: whether a run of that name gives way.
+
     Raises:
         Unacceptable: a run that was cut short, left questions unanswered or had a fault planted, one that takes more
             than MOST_BYTES, or a name that is none, or is taken without `replace`.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -32,8 +32,8 @@ from reports.view.evidence import evidence
 from reports.view.gate import GateView, gate_view
 from reports.view.run import run_view
 
-ACCEPTED = "python -m reports " + ", ".join(
-    ("gate BASE_RUN CANDIDATE_RUN", "show RUN", "policy", "accept RUN --as NAME", "merge RUN RUN --into FOLDER")
+ACCEPTED = (
+    "python -m reports gate BASE_RUN CANDIDATE_RUN, show RUN, policy, accept RUN --as NAME, merge RUN RUN --into FOLDER"
 )
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -59,7 +59,7 @@ def gate_command(
         before,
         after,
         policy=read_policy(policy) if policy else None,
-        waivers=read_waivers(waivers, date.today()) if waivers else None,
+        waivers=read_waivers(waivers, datetime.now(UTC).date()) if waivers else None,
         pairing=read_pairing(pairing) if pairing else None,
     )
     view = gate_view(verdict, before, after, references=references, faults=matrix)

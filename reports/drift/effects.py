@@ -96,6 +96,6 @@ def _compared(name: str, before: FloatArray | None, after: FloatArray | None) ->
 
 
 def _differences(before: FloatArray, after: FloatArray) -> FloatArray:
-    """After minus before; 0 where both are the same infinity, and an infinity has the sign of its side."""
+    """Difference after minus before; 0 where both are the same infinity, and an infinity has the sign of its side."""
     with np.errstate(invalid="ignore"):
         return np.asarray(np.nan_to_num(after - before, nan=0.0, posinf=np.inf, neginf=-np.inf))

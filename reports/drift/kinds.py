@@ -94,7 +94,7 @@ class Standing:
 
     @staticmethod
     def of(baseline: Run, candidate: Run, changes: Iterable[ClaimChange]) -> Standing:
-        """From the classification of each claim."""
+        """Gather violations from the classification of each claim."""
         violated = [claim for change in changes if (claim := change.violation)]
         return Standing(
             subjects=frozenset(claim.subject.key for claim in violated),
@@ -103,7 +103,7 @@ class Standing:
         )
 
     def conforms(self, subject: Subject) -> bool:
-        """Whether the claims about a subject hold on both sides."""
+        """Tell whether the claims about a subject hold on both sides."""
         return subject.key not in self.subjects
 
     def about_subject(self, kind: Kind, subject: Subject, text: str, **rest: Any) -> Drift:
@@ -112,10 +112,24 @@ class Standing:
         return Drift(kind=kind, subject=subject.key, text=text, conforms=conforms, fields=subject.fields, **rest)
 
     def about_key(self, kind: Kind, key: str, text: str, p: float | None = None) -> Drift:
-        """A drift of what is known by a key alone."""
+        """A drift of what is known by a key alone.
+
+        Args:
+            kind: its kind.
+            key: of the subject.
+            text: one sentence.
+            p: p-value, where there is one.
+        """
         return Drift(kind=kind, subject=key, text=text, p=p, conforms=key not in self.subjects, fields={NAME: key})
 
     def about_function(self, kind: Kind, name: str, text: str, call: str | None = None) -> Drift:
-        """A drift of how a function of the target, by its dotted name, is called or answers."""
+        """A drift of how a function of the target is called or answers.
+
+        Args:
+            kind: its kind.
+            name: dotted name of the function.
+            text: one sentence.
+            call: the call that is answered; None where the function itself has changed.
+        """
         conforms = name.rpartition(".")[2] not in self.callables
         return Drift(kind=kind, subject=call or name, text=text, conforms=conforms, fields={"name": name})

@@ -182,8 +182,8 @@ class TwoSamples:
     def expected_values(self) -> npt.NDArray[np.intp]:
         """Ascending cells that are looked for one by one; of half types these are values.
 
-        Those of which one side has so many that none on the other would be beyond chance: of t weights of a value, one
-        side has none with probability (n1 / N)**t or (n2 / N)**t at most. They are so many with probability 1 - 1e-6.
+        Those of which one side has enough that none on the other would be beyond chance: of t weights of a value, one
+        side has none with probability (n1 / N)**t or (n2 / N)**t at most. They are enough with probability 1 - 1e-6.
         """
         share = max(self.sizes) / sum(self.sizes)
         level = CERTAIN / max(1, len(self.law.occupied))
@@ -206,7 +206,7 @@ class TwoSamples:
 
 @dataclass(frozen=True)
 class Difference:
-    """Where two samples differ, in promised std from the promised mean, and the share of weights that lies there."""
+    """Region where two samples differ, in promised std from the promised mean, and the share of weights in it."""
 
     place: str
     baseline: float

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from fixtures.record.run_folder import Run
 from fixtures.statistics.formats import FloatArray, spacing
-from fixtures.training.recorded import Numbers, Trajectory, recorded_in
+from fixtures.training.trajectory import Numbers, Trajectory, recorded_in
 from reports.drift.kinds import Drift, Kind, Standing
 from reports.kinds import Kinds
 
@@ -124,7 +124,7 @@ def _read(runs: dict[str, dict[str, npt.NDArray[np.generic]]], subject: str) -> 
 
 
 def same_start(baseline: Numbers, candidate: Numbers) -> bool:
-    """Whether two training runs can be compared: as many steps and layers, from the same weights and data."""
+    """Tell whether two training runs can be compared: as many steps and layers, from the same weights and data."""
     return baseline.digests.shape == candidate.digests.shape and np.array_equal(baseline.start, candidate.start)
 
 

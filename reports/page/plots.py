@@ -355,7 +355,7 @@ def _effect_scale(axes: Axes, intervals: Sequence[Interval], fine: Sequence[floa
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.minorticks_off()
         return
-    farthest = max(max(map(abs, ends)), 1e-9)
+    farthest = max(1e-9, *map(abs, ends))
     usual = float(np.median([(interval.high - interval.low) / 2 for interval in intervals]))
     linear = 10.0 ** math.ceil(math.log10(max(usual, 1e-6 * farthest)))
     if farthest > LOGARITHMIC_FROM * linear:

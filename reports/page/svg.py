@@ -55,7 +55,7 @@ class Drawings:
         prefix = f"d{self._drawn}"
         written = io.BytesIO()
         figure.savefig(written, format="svg", metadata={"Date": None})
-        root = ET.fromstring(written.getvalue())
+        root = ET.fromstring(written.getvalue())  # noqa: S314 - matplotlib wrote it
         self._adapt(root, prefix)
         root.attrib = {"viewBox": root.attrib["viewBox"], "role": "img", "aria-labelledby": f"{prefix}t {prefix}x"}
         drawing = ET.tostring(root, encoding="unicode")

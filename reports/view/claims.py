@@ -197,7 +197,7 @@ def _certainty(claim: Claim) -> str:
 
 
 def undecided(changes: Iterable[ClaimChange]) -> Undecided | None:
-    """Why neither side could tell; None where there is no such claim."""
+    """Reasons why neither side could tell; None where there is no such claim."""
     notes = Counter(
         change.candidate.note or "no reason given"
         for change in changes

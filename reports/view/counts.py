@@ -32,7 +32,7 @@ class Counts:
 
     @staticmethod
     def of(counts: Sequence[FamilyCount]) -> Counts:
-        """From counts by property and dtype."""
+        """Sum counts by property and dtype."""
         rows: dict[str, dict[str, FamilyCount]] = {}
         for count in counts:
             family = ".".join(count.family.split(".")[:2])
@@ -71,7 +71,7 @@ class Classified:
 
     @staticmethod
     def of(changes: Iterable[ClaimChange]) -> Classified:
-        """From the changes of all claims."""
+        """Count the changes of all claims."""
         became = Counter(change.change for change in changes)
         return Classified(
             worse=became[Change.NEW] + became[Change.WORSE],

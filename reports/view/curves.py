@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from fixtures.record.run_folder import Run
 from fixtures.statistics.formats import FloatArray
-from fixtures.training.recorded import Numbers, recorded_in
+from fixtures.training.trajectory import Numbers, recorded_in
 from reports.drift.numbers import Departure, TrainingDrift, departure, same_start, training_drifts
 
 MOST_POINTS = 1000

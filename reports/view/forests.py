@@ -92,7 +92,7 @@ def _scale_row(change: ClaimChange) -> Row:
 
 
 def _is_wrong(change: ClaimChange) -> bool:
-    """Whether a claim is marked: one that the candidate mended is not."""
+    """Tell whether a claim is marked: one that the candidate mended is not."""
     return change.claim is not None and change.claim.verdict is Verdict.VIOLATED
 
 
@@ -147,5 +147,5 @@ def _time_row(timing: Timing, ratio: Interval) -> Row:
 
 
 def _is_drawable(ratio: Interval) -> bool:
-    """Whether a ratio is one that only a sound file has."""
+    """Tell whether a ratio is one that only a sound file has."""
     return all(1 / MOST_PERCENT < end < MOST_PERCENT for end in (ratio.value, ratio.low, ratio.high))

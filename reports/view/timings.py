@@ -48,7 +48,7 @@ class Timing:
 
     @property
     def is_fine(self) -> bool:
-        """Whether the whole interval lies within the margin."""
+        """Verdict: the whole interval lies within the margin."""
         return self.outcome == "fine" and self.ratio is not None
 
 
@@ -74,7 +74,7 @@ class Timings:
 
     @staticmethod
     def of(pairing: Pairing | None, policy: Speed) -> Timings:
-        """From what the clock measured, if it did."""
+        """Gather times from a session of the clock, if there was one."""
         if pairing is None:
             return Timings("not measured")
         timed = plural(len(pairing.workloads), "workload")

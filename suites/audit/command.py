@@ -4,7 +4,7 @@
         --law 'Conv2d=he_normal:fan_out' --law 'fc=default'
 
 The builder is called many times, with fresh seeds; what passes each layer, forward and backward, is compared with the
-exact law of the weights that it is meant to have (fixtures/audit/auditing.py).
+exact law of the weights that it is meant to have (fixtures/audit/audit.py).
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ import torch
 import typer
 from threadpoolctl import threadpool_limits
 
-from fixtures.audit.auditing import audit
+from fixtures.audit.audit import audit
 from fixtures.audit.intended_laws import USAGE, LawError, read_statement
 from fixtures.audit.layers import ModelError
 from fixtures.audit.question import AuditError, Question
 from fixtures.record.run_folder import write_record
 from fixtures.target.device import unavailable
-from fixtures.target.importing import NotImportable, attribute_of, import_dotted, import_file
+from fixtures.target.imports import NotImportable, attribute_of, import_dotted, import_file
 from fixtures.words.console import CommandError, carry_out, show
 from suites.audit.page import audit_page
 
@@ -99,7 +99,7 @@ def audit_command(
     )
     if json is not None and not json.absolute().parent.is_dir():
         raise CommandError(f"--json {json}: no such folder")
-    # A team of threads for each of NumPy's small factorizations, beside torch's own, is ten times slower on a busy
+    # A team of threads for each of NumPy's small factorizations, next to torch's own, is ten times slower on a busy
     # machine.
     with threadpool_limits(1, user_api="blas"):
         found = audit(question)
@@ -124,7 +124,7 @@ def _refuse(is_wrong: bool, option: str, value: object, accepted: str) -> None:
 
 
 def _example(input_shape: str | None, example_inputs: str | None) -> Callable[[], Any]:
-    """What draws the model's inputs."""
+    """Function that draws the model's inputs."""
     if (input_shape is None) == (example_inputs is None):
         raise CommandError("one of --input-shape and --example-inputs is needed: what is the model to be run on?")
     if example_inputs is not None:
@@ -146,7 +146,7 @@ def _function(option: str, name: str) -> Callable[[], Any]:
         raise CommandError(f"{option} {name}: module:function or file.py:function is accepted")
     try:
         if where.endswith(".py"):
-            sys.path.insert(0, str(Path(where).absolute().parent))  # for what the file imports beside it
+            sys.path.insert(0, str(Path(where).absolute().parent))  # for what the file imports from its folder
             module = import_file(Path(where), "audited_")
         else:
             module = import_dotted(where)

@@ -1,4 +1,4 @@
-"""What a person reads of an audit: a table of layers, what was left out, and what it all means. Fits 80 columns."""
+"""An audit in the terminal: a table of layers, modules left out, and the verdict. Fits 80 columns."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ENDINGS = {
 
 
 def audit_page(found: AuditFindings) -> RenderableType:
-    """A whole audit, the verdict last, where the eye is after a long table."""
+    """Page of a whole audit, the verdict last, where the eye is after a long table."""
     return Group(
         text((found.model, "bold"), f"  on {found.inputs}, torch {found.torch}, {found.dtype} on {found.device}"),
         text(
@@ -114,7 +114,7 @@ def _number(value: float) -> str:
 
 
 def _remarks(found: AuditFindings) -> Iterator[RenderableType]:
-    """What is to be known of single layers, the violated ones first; the same of many is said once."""
+    """Notes on single layers, the violated ones first; the same note on many is printed once."""
     for verdict in (LayerVerdict.VIOLATED, LayerVerdict.NO_EVIDENCE, LayerVerdict.HOLDS, LayerVerdict.SUGGESTED):
         noted = [layer for layer in found.layers if layer.verdict is verdict and layer.notes]
         if not noted:

@@ -37,7 +37,7 @@ def exact_case(family: str, subject: Subject) -> Case:
 
 
 def kaiming_cases(
-    family: str, variations: Iterable[Fields], on: str | None, tier: str, run_seed: int, devices: tuple[str, ...]
+    family: str, variations: Iterable[Fields], on: str | None, _tier: str, _run_seed: int, devices: tuple[str, ...]
 ) -> Iterator[Case]:
     """A case for each device, Kaiming initializer and variation of a subject's fields."""
     for device in devices if on is None else (on,):
@@ -131,7 +131,7 @@ def counterexample(check: Check) -> str | None:
         raise
     except AssertionError as error:
         return _first_line(error)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever the target raises, the claim is violated
         return f"raised {type(error).__name__}: {_first_line(error)}"
     return None
 

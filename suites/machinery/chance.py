@@ -46,7 +46,7 @@ SAME_SEED = pytest.mark.draws(2.0**-32, "two seeds of 32 bits are the same")
 
 
 class Ledger:
-    """What the comparisons of the test that runs have spent, and the seed that it draws from."""
+    """Level that the comparisons of the running test have spent, and the seed that it draws from."""
 
     def __init__(self) -> None:
         self.spent, self.seed = 0.0, 0
@@ -69,23 +69,23 @@ def fresh_seed() -> int:
 
 
 def within_chance(p: float | np.ndarray) -> bool:
-    """Whether chance explains p, or each of several p-values: a healthy tree says no with chance ALARM for each."""
+    """Test whether chance explains p, or each of several p-values; on a healthy tree it fails to with chance ALARM."""
     LEDGER.spend(np.size(p))
     return bool(np.all(np.asarray(p) > ALARM))
 
 
 def no_oftener(count: int, trials: int, rate: float) -> bool:
-    """Whether a count fits an event of this rate, or of a smaller one."""
+    """Test whether a count fits an event of this rate, or of a smaller one."""
     return within_chance(float(stats.binom.sf(int(count) - 1, trials, rate)))
 
 
 def no_more_seldom(count: int, trials: int, rate: float) -> bool:
-    """Whether a count fits an event of this rate, or of a larger one."""
+    """Test whether a count fits an event of this rate, or of a larger one."""
     return within_chance(float(stats.binom.cdf(int(count), trials, rate)))
 
 
 def detected(p_values: Iterable[float]) -> bool:
-    """Whether the screen sees a stated effect as often as is stated: each reading misses it with chance MISS."""
+    """Test whether the screen sees a stated effect as often as is stated: each reading misses it with chance MISS."""
     p = np.fromiter(p_values, float)
     return no_oftener(int((p >= SCREEN).sum()), len(p), MISS)
 
@@ -97,7 +97,7 @@ def standard_errors() -> float:
 
 
 def agrees(found: float, expected: float, standard_error: float) -> bool:
-    """Whether a normal mean is as far from its expectation as chance takes it."""
+    """Test whether a normal mean is as far from its expectation as chance takes it."""
     return within_chance(2 * float(stats.norm.sf(abs(found - expected) / standard_error)))
 
 
@@ -119,7 +119,7 @@ def signature(chance: float, why: str) -> tuple[float, str]:
 
 
 def complaint(mark: pytest.Mark | None, draws: Set[str], spent: float) -> str | None:
-    """What a test does that its mark does not cover; None if all is covered.
+    """Complaint about draws that a test's mark does not cover; None if all are covered.
 
     Args:
         mark: `draws`, of the test.

@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, settings
 from fixtures.environments import processes
 from fixtures.record.subject import seed_for
 from suites.conftest import settings_key
-from suites.machinery import chance, costs, drawing
+from suites.machinery import chance, costs, draws
 from suites.machinery.making.watching import Hang
 
-drawing.watch()
+draws.watch()
 
 # The same examples in each run, for nobody can say with which chance a search comes upon something. `nox -s fuzz`
 # searches anew, and what it finds becomes an @example of its test. Neither fails for being slow.
@@ -29,7 +29,7 @@ settings.register_profile("fuzz", derandomize=False, print_blob=True, max_exampl
 SLOW = "slow"
 """Property of a test's report."""
 
-shared: dict[tuple[str, str], drawing.Noted] = {}
+shared: dict[tuple[str, str], draws.Noted] = {}
 """What was noted of what several tests share: fixtures by where they are defined and by name, modules by their name."""
 
 
@@ -59,26 +59,26 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[Any]:
     """Keep what a test module draws as it is imported: each of its tests has drawn."""
-    drawing.NOTES.taken()
+    draws.NOTES.taken()
     report = yield
-    own = {line for line in drawing.NOTES.taken().draws if f" at {collector.path.name}:" in line}
-    shared[collector.nodeid, ""] = drawing.Noted(own)
+    own = {line for line in draws.NOTES.taken().draws if f" at {collector.path.name}:" in line}
+    shared[collector.nodeid, ""] = draws.Noted(own)
     return report
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> Iterator[Any]:
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Iterator[Any]:
     """Keep what a fixture noted that several tests share: each of them has drawn, whichever came first."""
-    before = drawing.NOTES.taken()
+    before = draws.NOTES.taken()
     try:
         return (yield)
     finally:
-        noted = drawing.NOTES.taken()
+        noted = draws.NOTES.taken()
         if fixturedef.scope != "function":
-            shared.setdefault((fixturedef.baseid, fixturedef.argname), drawing.Noted()).take(noted)
+            shared.setdefault((fixturedef.baseid, fixturedef.argname), draws.Noted()).take(noted)
         else:
             before.take(noted)
-        drawing.NOTES.give(before)
+        draws.NOTES.give(before)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -86,8 +86,8 @@ def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
     """Begin with a test: nothing spent, nothing noted, and what every caller shares seeded."""
     seed = seed_for(item.config.stash[settings_key].seed, item.nodeid)
     chance.LEDGER.open(seed)
-    drawing.seed_shared(seed)
-    drawing.NOTES.taken()
+    draws.seed_shared(seed)
+    draws.NOTES.taken()
     item.stash[began_key] = time.process_time()
     yield
 
@@ -99,10 +99,10 @@ began_key = pytest.StashKey[float]()
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """Fail a test by name that draws and names no level, spends more than it names, or starts processes unmarked."""
     yield
-    noted = drawing.NOTES.taken()
-    noted.take(shared.get((item.nodeid.partition("::")[0], ""), drawing.Noted()))
+    noted = draws.NOTES.taken()
+    noted.take(shared.get((item.nodeid.partition("::")[0], ""), draws.Noted()))
     for name, definitions in item._fixtureinfo.name2fixturedefs.items():  # type: ignore[attr-defined]
-        noted.take(shared.get((definitions[-1].baseid, name), drawing.Noted()))
+        noted.take(shared.get((definitions[-1].baseid, name), draws.Noted()))
     marked = {mark.name for mark in item.iter_markers()}
     if told := costs.slow(marked, seconds=time.process_time() - item.stash[began_key]):
         item.user_properties.append((SLOW, told))

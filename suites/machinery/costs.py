@@ -28,12 +28,12 @@ def marks() -> dict[str, str]:
 
 
 def examples(usual: int) -> int:
-    """How many examples Hypothesis tries: as many as usual, and more of them where it searches anew."""
+    """Number of examples that Hypothesis tries: as many as usual, and more of them where it searches anew."""
     return usual if settings.default.derandomize else FUZZ_FACTOR * usual
 
 
 def complaint(marked: Set[str], *, processes: int) -> str | None:
-    """What a test starts that none of its marks tells of; None if all is told.
+    """Complaint about processes that a test starts and no mark of it names; None if there is none.
 
     Args:
         marked: names of its marks.
@@ -45,8 +45,10 @@ def complaint(marked: Set[str], *, processes: int) -> str | None:
 
 
 def slow(marked: Set[str], *, seconds: float) -> str | None:
-    """What is told of a test that is slow and bears no mark of it. It does not fail by that: seconds hang on the
-    machine, and a busy one takes three times as many, of processor time too.
+    """Remark on a test that is slow and bears no mark of it.
+
+    It does not fail by that: seconds depend on the machine, and a busy one takes three times as many, of processor time
+    too.
 
     Args:
         marked: names of its marks.

@@ -1,1 +1,1 @@
-"""How long what torch does takes, in one environment, by pytest-benchmark."""
+"""Timings of torch in one environment, by pytest-benchmark."""

@@ -15,7 +15,7 @@ DEVICE = "device"
 
 
 def cases(kind: str, tier: str, devices: Sequence[str]) -> tuple[list[str], list[Any]]:
-    """For pytest's parametrize: names and cases of the workloads of a kind, which is the first part of their names."""
+    """Names and cases, for pytest's parametrize, of the workloads of a kind, which is the first part of their names."""
     found = [workload for workload in workloads().values() if workload.group == kind and _in_tier(workload, tier)]
     return [*found[0].parameters, DEVICE], list(_cases(found, devices))
 
@@ -35,7 +35,7 @@ def _cases(found: Sequence[Workload], devices: Sequence[str]) -> Iterator[Any]:
 
 
 def group_of(workload: Workload, device: str) -> str:
-    """pytest-benchmark's group: what a reader would hold side by side, on one device."""
+    """pytest-benchmark's group: workloads to compare with each other, on one device."""
     said = workload.parameters
     group = {
         "init": "init {shape} {dtype}",
@@ -48,6 +48,6 @@ def group_of(workload: Workload, device: str) -> str:
 
 
 def identifier_of(workload: Workload, device: str) -> str:
-    """What a test's name has in brackets: the rest of the workload's name, and a device that is not the CPU."""
+    """Test id in brackets: the rest of the workload's name, and a device that is not the CPU."""
     particulars = workload.name.partition("/")[2]
     return particulars if device == "cpu" else f"{particulars}/{device}"

@@ -22,7 +22,7 @@ from suites.conftest import settings_key
 from suites.timings.cases import cases
 from suites.timings.environment import complete, differences
 from suites.timings.limits import Limits
-from suites.timings.measuring import COMPARED, compare_with_initialization, measure, rates
+from suites.timings.measurement import COMPARED, compare_with_initialization, measure, rates
 
 HERE = Path(__file__).resolve().parent
 
@@ -36,7 +36,7 @@ NEEDS = (
 
 @dataclass
 class Session:
-    """What is told of workloads together.
+    """State of a session of timings.
 
     Attributes:
         limits: of the machine.
@@ -55,7 +55,7 @@ session_key = pytest.StashKey[Session]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Register what only the timings can be told."""
+    """Register the options of the timings."""
     help_text = "torch's threads while timing (default: 1; several compete with whatever else the machine does)"
     parser.getgroup("kaiming gate").addoption("--threads", metavar="N", default="1", help=help_text)
 
@@ -85,7 +85,7 @@ def _has_plugin(config: pytest.Config) -> bool:
 
 
 def _is_named(config: pytest.Config) -> bool:
-    """Whether the command line asks for the timings and not for a folder that they are in."""
+    """Test whether the command line asks for the timings and not for a folder that they are in."""
     named = (config.invocation_params.dir / argument.partition("::")[0] for argument in config.args)
     return any(path.resolve().is_relative_to(HERE) for path in named)
 
@@ -106,13 +106,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Call a test that times once for each workload of its kind."""
     mark = metafunc.definition.get_closest_marker("times")
     if mark is not None:
-        settings = metafunc.config.stash[settings_key]
-        metafunc.parametrize(*cases(*mark.args, settings.tier, settings.devices))
+        (kind,), settings = mark.args, metafunc.config.stash[settings_key]
+        metafunc.parametrize(*cases(kind, settings.tier, settings.devices))
 
 
 @pytest.fixture
 def time_workload(request: pytest.FixtureRequest, benchmark: Any, device: str) -> Callable[[], None]:
-    """Times the workload of the case, and records what its times mean."""
+    """Time the workload of the case, and record its rates."""
     workload = workloads()[request.node.get_closest_marker("workload").args[0]]
     config = request.config
 
@@ -149,7 +149,7 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
 def pytest_benchmark_compare_machine_info(
     benchmarksession: Any, machine_info: dict[str, Any], compared_benchmark: dict[str, Any]
 ) -> Iterator[None]:
-    """Say in a line each what differs; the plugin is shown no difference.
+    """Print each difference in a line; the plugin is shown none.
 
     It would print both sides in full, processor flags and all, and fails on a storage outside the working folder.
     """
@@ -179,7 +179,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         session.slower = True
     lines = [*_of_limits(session.limits), *_of_normalization(session.said)]
     if lines:
-        terminalreporter.section("beside the tables")
+        terminalreporter.section("in addition to the tables")
         for line in lines:
             terminalreporter.write_line(line)
 

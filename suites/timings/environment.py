@@ -1,4 +1,4 @@
-"""What a saved run says of its machine and its torch, and how that of another run differs."""
+"""Machine and torch of a saved run, and their differences from another run's."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def complete(machine_info: dict[str, Any]) -> None:
 
 
 def differences(now: dict[str, Any], saved: dict[str, Any]) -> list[str]:
-    """What differs between the machine_info of this run and that of a saved one, a line each."""
+    """Differences between the machine_info of this run and that of a saved one, a line each."""
     flat_now, flat_saved = dict(_flat(json.loads(json.dumps(now)))), dict(_flat(saved))
     both = [(name, flat_now.get(name), flat_saved.get(name)) for name in sorted(flat_now.keys() | flat_saved.keys())]
     return [_difference(name, value, before) for name, value, before in both if value != before]

@@ -1,4 +1,4 @@
-"""What the machine can do at most, measured where and when the workloads are: bytes copied, products multiplied.
+"""Limits of the machine, measured where and when the workloads are: bytes copied, products multiplied.
 
 A fraction of these is comparable between machines, and says how much faster a workload could become at all. What
 disturbs a measurement of a limit only ever lowers it, so the best of many short ones counts: between two time slices of
@@ -30,7 +30,7 @@ COPIED_BYTES = {"cpu": 1 << 24}
 
 
 class Limits:
-    """Measures each limit once, when it is first asked for.
+    """Limits of the machine; each is measured once, when it is first asked for.
 
     Attributes:
         found: bytes or floating-point operations a second by device, kind ("copy" or "matmul") and dtype.
@@ -48,7 +48,7 @@ class Limits:
 
 
 def kind_of_limit(work: Work) -> str | None:
-    """What limits such work: products where there are any, else memory; None for what is not torch's."""
+    """Kind of limit of such work: products where there are any, else memory; None for what is not torch's."""
     if work.flops:
         return "matmul"
     return "copy" if work.bytes else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from fixtures.record.claim import Effect, Unit
 from fixtures.target.arithmetic import arithmetic_of
 from fixtures.training.numbers import ROUNDINGS, numbers_of
-from fixtures.training.recorded import PREFIX
+from fixtures.training.trajectory import PREFIX
 from suites.framework.asking import ExactQuestion, asks
 from suites.framework.refuting import exact_case, settle
 from suites.training.subjects import CONVOLUTIONAL, DEEP, TUTORIAL, step_subject

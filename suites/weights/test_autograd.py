@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from fixtures.weights.drawing import initialize
+from fixtures.weights.draws import initialize
 from fixtures.weights.layouts import cut
 from suites.framework.refuting import ExactClaim, asks_exactly, settle
 

@@ -11,7 +11,7 @@ import torch
 from hypothesis import strategies as st
 
 from fixtures.record.subject import DTYPES
-from fixtures.weights.drawing import initialize
+from fixtures.weights.draws import initialize
 from fixtures.weights.layouts import cut
 from fixtures.weights.strategies import weight_shapes
 from fixtures.weights.streams import Stream, content

@@ -17,7 +17,7 @@ from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
 from fixtures.statistics.judgement import draws_to_resolve
 from fixtures.statistics.laws import fan
-from fixtures.weights.drawing import tensors
+from fixtures.weights.draws import tensors
 from fixtures.weights.fan_oracle import PLAIN, count_terms
 from fixtures.weights.proportions import NotProportional, agrees, drawn_ratio
 from fixtures.weights.scales import ScaleQuestion, mean_square

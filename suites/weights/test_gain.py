@@ -12,7 +12,7 @@ from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
 from fixtures.statistics.judgement import draws_to_resolve
 from fixtures.statistics.laws import fan, gain
-from fixtures.weights.drawing import tensors
+from fixtures.weights.draws import tensors
 from fixtures.weights.proportions import NotProportional, agrees, drawn_ratio
 from fixtures.weights.scales import ScaleQuestion, mean_square
 from fixtures.weights.streams import Stream

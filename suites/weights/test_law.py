@@ -5,7 +5,7 @@ from __future__ import annotations
 from fixtures.record.plan import Case
 from fixtures.record.subject import DTYPES, seed_for
 from fixtures.statistics.judgement import draws_to_resolve
-from fixtures.weights.drawing import count, draw
+from fixtures.weights.draws import count, draw
 from fixtures.weights.law_questions import law_questions
 from fixtures.weights.marginal_questions import marginal_questions
 from fixtures.weights.strategies import (

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fixtures.record.plan import Case
 from fixtures.record.subject import DTYPES, Subject
-from fixtures.weights.drawing import draw, initialize
+from fixtures.weights.draws import draw, initialize
 from fixtures.weights.layouts import DIMENSIONS, cut
 from fixtures.weights.marginal_questions import marginal_questions
 from fixtures.weights.strategies import draws_for

@@ -10,7 +10,7 @@ from torch import nn
 from fixtures.record.plan import Case
 from fixtures.record.subject import DTYPES, Subject
 from fixtures.statistics.laws import grid_law
-from fixtures.weights.drawing import sketch_of_many
+from fixtures.weights.draws import sketch_of_many
 from fixtures.weights.marginal_questions import questions_of_law
 from fixtures.weights.module_defaults import DEFAULTS, PATHS, Missing, draw_default, drawn_parameters, resetting_path
 from fixtures.weights.small_models import (

@@ -7,7 +7,7 @@ import torch
 from fixtures.record.plan import Case
 from fixtures.record.subject import DTYPES, HALF_TYPES, Subject
 from fixtures.statistics.laws import promised_law
-from fixtures.weights.drawing import draw, empty, initialize
+from fixtures.weights.draws import draw, empty, initialize
 from fixtures.weights.marginal_questions import questions_of_law
 from fixtures.weights.orthogonal import gain_of, gather_haar, not_orthogonal, promised_product, signs
 from fixtures.weights.questions import Question
@@ -75,8 +75,11 @@ def neighbour_cases(tier, run_seed, devices):
 
 
 def neighbour_questions(subject):
-    """Tails beyond 3 std alone: beyond 4 lie 25 of the quick tier's draws, in which little more than a cut would show,
-    and a cut is what `extremes` is for."""
+    """Claims about a neighbour's law, with tails beyond 3 std alone.
+
+    Beyond 4 lie 25 of the quick tier's draws, in which little more than a cut would show, and a cut is what `extremes`
+    is for.
+    """
     where = f"{subject.initializer} weights"
     return questions_of_law(NEIGHBOURS, where, promised_law(subject), subject.dtype, tails=(3,))
 

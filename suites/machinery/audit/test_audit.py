@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy import stats
 
-from fixtures.audit.auditing import audit
+from fixtures.audit.audit import audit
 from fixtures.audit.findings import AuditFindings, LayerVerdict
 from fixtures.audit.intended_laws import LawError, Statement, law_of, stated_law, suggested_law
 from fixtures.audit.pooled_scale import PooledScale, bound_for
@@ -34,7 +34,7 @@ HOLDS, VIOLATED = PASS, STOP
 
 
 @pytest.fixture
-def audited(tmp_path, request, capsys):
+def audited(tmp_path, capsys):
     """Run the command line in this process; its exit code, findings and page."""
 
     def run(model, *options, inputs=SHAPE):

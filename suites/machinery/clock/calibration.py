@@ -1,4 +1,4 @@
-"""What the paired clock and its alternatives say when the truth is known; every run is appended to a file.
+"""The calibration of the paired clock and its alternatives, where the truth is known; runs are appended to a file.
 
     nox -s calibrate -- [--part PART ...] [--runs N] [--file FILE] [--limit SECONDS]
                           [--workloads PATTERN ...] [--only PATTERN]
@@ -36,10 +36,10 @@ from rich.console import Console
 from rich.table import Table
 
 from fixtures.clock.estimate import FIRST_LOOK, estimate
-from fixtures.clock.judging import guards_of, judged, workloads_of
 from fixtures.clock.session import CONTROL, Asked, Session
 from fixtures.clock.slow_downs import PLANTED, asked_for, slowed
 from fixtures.clock.table import folded
+from fixtures.clock.verdict import guards_of, judged, workloads_of
 from fixtures.clock.workers import Side, Worker, WorkerFailed
 from fixtures.record.file_names import ROOT
 from fixtures.rules.policy import default_policy
@@ -152,6 +152,11 @@ def required(side: Side, patterns: Sequence[str]) -> list[Asked]:
 
 def session(baseline: Side, candidate: Side, asked: Sequence[Asked], limit: float) -> dict[str, Any]:
     """A session of the clock, as the gate holds it.
+
+    Args:
+        baseline, candidate: interpreters with torch.
+        asked: workloads.
+        limit: seconds.
 
     Raises:
         WorkerFailed: a worker died, hangs or answers nonsense.
@@ -383,7 +388,7 @@ def _table_of_alternatives(runs: Sequence[tuple[str, dict[str, Any]]]) -> Table:
 
 
 def _alarmed(run: dict[str, Any]) -> bool:
-    """Whether any benchmark of the pair is called different; mean:10 % looks at what has become slower alone."""
+    """Test whether any benchmark of the pair is called different; mean:10 % looks at what has become slower alone."""
     if "ratios" in run:
         return any(ratio > ALARM_RATIO for ratio in run["ratios"].values())
     return any(run["alarms"].values())

@@ -203,7 +203,7 @@ def test_an_old_result_is_gone_when_a_new_one_is_begun(interpreter, tmp_path):
 
 
 def _as_in_a_terminal():
-    """What the background jobs of a shell ignore, or what runs under nohup."""
+    """Restore the signals that a shell's background jobs, and what runs under nohup, ignore."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
@@ -220,7 +220,7 @@ def test_no_worker_outlives_the_clock(interpreter, tmp_path, number, part):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=_as_in_a_terminal,
+        preexec_fn=_as_in_a_terminal,  # noqa: PLW1509 - it sets two signals
     ) as parent:
         deadline = time.monotonic() + WAIT
         while len(list(seen.iterdir())) < 4 and time.monotonic() < deadline:  # the scout, and a restart
@@ -295,7 +295,7 @@ def test_two_sessions_at_once_do_not_know_of_each_other(interpreter, tmp_path):
 
 
 def on_terminal(columns, *arguments):
-    """What a terminal of this width is sent."""
+    """Output to a terminal of this width."""
     parent, child = pty.openpty()
     environment = os.environ | {"COLUMNS": str(columns), "TERM": "dumb", "NO_COLOR": "1"}
     with subprocess.Popen(

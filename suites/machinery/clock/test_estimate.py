@@ -74,7 +74,7 @@ def intervals(log_ratios, workloads):
 
 
 def outcomes(log_ratios, workloads):
-    """Whether each session calls it regressed, and whether it is clear at all, after looking until it is."""
+    """Outcomes of sessions that look until all is clear: regressed or not, clear or not."""
     low, high = intervals(log_ratios, workloads)
     limit = math.log1p(DEFAULT_MARGIN)
     regressed, no_slower = low > limit, high <= limit
@@ -83,7 +83,7 @@ def outcomes(log_ratios, workloads):
 
 
 def procedure(generator, noise, sd, truth, count):
-    """How many of so many workloads, each one of REQUIRED, are stopped: regressed and confirmed on fresh workers."""
+    """Number of `count` workloads, each one of REQUIRED, that are stopped: regressed and confirmed on fresh workers."""
     size = (count, LOOKS[-1])
     screened, _ = outcomes(math.log(truth) + noise(generator, sd, size), REQUIRED)
     confirmed, _ = outcomes(math.log(truth) + noise(generator, sd, size), 1)
@@ -202,11 +202,11 @@ def test_what_is_slower_is_never_passed(generator, truth):
 
 
 def palindrome(seconds_of):
-    """What slices of a restart say; seconds_of(role, when) with `when` counting slices of all workers."""
+    """Contrasts of a restart whose slices take seconds_of(role, when); `when` counts slices of all workers."""
     there = ["baseline", "candidate", "repeat"]
     blocks = {role: [] for role in there}
     for place, role in enumerate((*there, *reversed(there))):
-        blocks[role].append([seconds_of(role, place * SLICES + slice) for slice in range(SLICES)])
+        blocks[role].append([seconds_of(role, place * SLICES + index) for index in range(SLICES)])
     return contrasts(blocks, "baseline", "candidate", "repeat")
 
 
@@ -223,7 +223,7 @@ def test_a_drift_of_the_machine_cancels():
 def test_half_of_a_block_may_be_disturbed(generator):
     """A lower quartile of four slices takes the two shortest; three in a block would show."""
     chosen = [generator.choice(SLICES, SLICES // 2, replace=False) for _ in range(6)]
-    disturbed = {block * SLICES + slice for block, slices in enumerate(chosen) for slice in slices}
+    disturbed = {block * SLICES + index for block, slices in enumerate(chosen) for index in slices}
     found = palindrome(lambda role, when: TRUTH[role] * (3.0 if when in disturbed else 1.0))
 
     assert (found.log_ratio, found.repeat_log_ratio) == pytest.approx((math.log(1.5), 0))
@@ -262,7 +262,7 @@ def test_only_a_whole_interval_decides(low, high, outcome):
     assert Estimate(math.sqrt(low * high), low, high, 5, 0.01).outcome(DEFAULT_MARGIN) == outcome
 
 
-def test_how_many_restarts_would_decide_is_what_does(generator):
+def test_how_many_restarts_would_decide_is_what_does():
     found = Estimate(1.02, 0.5, 2.0, 5, 0.08)
     needed = restarts_that_would_decide(found, REQUIRED, DEFAULT_MARGIN)
     standard = stats.norm.isf((np.arange(needed) + 0.5) / needed)

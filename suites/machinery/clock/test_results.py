@@ -1,4 +1,4 @@
-"""What the clock writes is what the gate reads; the table says it at any width."""
+"""The clock's results: the gate reads what the clock wrote, and the table shows it at any width."""
 
 import msgspec
 import pytest

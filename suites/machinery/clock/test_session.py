@@ -8,8 +8,8 @@ import re
 import pytest
 
 from fixtures.clock.estimate import FIRST_LOOK, estimate, is_look
-from fixtures.clock.judging import guards_of, judged, workloads_of
 from fixtures.clock.session import BASELINE, CANDIDATE, CONTROL, LOST_AFTER, REPEAT, SLICES, Asked, Session
+from fixtures.clock.verdict import guards_of, judged, workloads_of
 from fixtures.clock.workers import Side, Unable, WorkerFailed
 from suites.machinery.chance import SURE, fresh_seed
 
@@ -119,7 +119,7 @@ class Actor:
         self.machine.now += calls * slices * self.seconds
         return [calls * self.seconds] * slices
 
-    def bytes_of(self, question, workload=None):
+    def bytes_of(self, question, workload=None):  # noqa: ARG002 - as Worker's
         return 1 << 20
 
 
@@ -307,7 +307,7 @@ def test_a_second_baseline_worker_that_moves_takes_the_verdict():
     outcome, reason = verdict(session)
 
     assert outcome == "no evidence"
-    assert told_after("a guard moved: c, baseline beside itself, ", reason) == pytest.approx(1.5, rel=STRAYS)
+    assert told_after("a guard moved: c, baseline against itself, ", reason) == pytest.approx(1.5, rel=STRAYS)
 
 
 def test_a_control_that_moves_takes_the_verdict():
@@ -359,7 +359,7 @@ def test_without_its_control_a_session_says_nothing(role):
 
 def test_a_guard_that_got_faster_has_moved_as_well():
     session = held(Machine(repeats={"c": [0.5]}))
-    moved = told_after("a guard moved: c, baseline beside itself, ", verdict(session)[1])
+    moved = told_after("a guard moved: c, baseline against itself, ", verdict(session)[1])
 
     assert moved == pytest.approx(0.5, rel=STRAYS)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fixtures.clock.running import running_clock
+from fixtures.clock.scheduled_clock import running_clock
 from fixtures.clock.slow_downs import PLANTED, slowed
 from fixtures.clock.workers import Side, Unable, Worker, WorkerFailed
 from fixtures.target.device import Cpu

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
+from fixtures.environments.environment import Environments
 from fixtures.environments.failures import Unusable
-from fixtures.environments.holding import Environments
-from fixtures.environments.probing import import_torch
+from fixtures.environments.interpreter import import_torch
 from fixtures.environments.project import Project
 from fixtures.environments.sides import Interpreter, parse_candidate, pinned
 from fixtures.environments.store import MARKER, Store
@@ -33,13 +33,13 @@ IMPORT_SECONDS = 30
 
 @pytest.fixture(autouse=True)
 def wheels(known_wheels):
-    """Where pip finds what a test makes."""
+    """Folder in which pip finds the wheels that a test makes."""
     return known_wheels
 
 
 @pytest.fixture
 def said():
-    """What a person who waits was told."""
+    """Lines that a person who waits was told."""
     return []
 
 
@@ -52,7 +52,7 @@ def environments(tmp_path, said):
 
 
 def tell(environment, expression):
-    """What `expression` is in an environment."""
+    """Value of `expression` in an environment."""
     program = f"import torch; print({expression})"
     run = subprocess.run([environment.python, "-c", program], capture_output=True, text=True, check=True)
     return run.stdout.strip()
@@ -63,7 +63,7 @@ def folder_of(environment):
 
 
 def built(said):
-    """How many environments were built that hold a torch."""
+    """Number of environments with a torch that were built."""
     return sum(line.startswith("building the environment for ") and "the group" not in line for line in said)
 
 
@@ -122,7 +122,7 @@ def test_a_build_that_fails_leaves_nothing(environments, tmp_path):
     assert not [path for path in (tmp_path / "store").iterdir() if path.is_dir()]
 
 
-def test_packages_are_part_of_the_key(environments, wheels, said):
+def test_packages_are_part_of_the_key(environments, wheels):
     make_wheel(wheels, "9.0")
     make_wheel(wheels, "1.0", name="beside")
 
@@ -354,7 +354,7 @@ def test_python_path_does_not_shadow_what_was_asked_for(environments, wheels, tm
 HOLDER = """\
 import sys
 from pathlib import Path
-from fixtures.environments.holding import Environments
+from fixtures.environments.environment import Environments
 from fixtures.environments.project import Project
 from fixtures.environments.sides import pinned
 from fixtures.environments.store import Store

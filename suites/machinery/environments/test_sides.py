@@ -1,4 +1,4 @@
-"""What a user may name as a side of the gate, and what is said to one who names something else."""
+"""The sides of the gate that a user may name, and the messages about other names."""
 
 import os
 import sys

@@ -25,7 +25,7 @@ from fixtures.target.target import load_target
 from fixtures.training.table import ROWS, SCHEMES, Learned
 from fixtures.training.table_questions import TableEvidence, table_questions
 from fixtures.training.tutorial import Program, TutorialEvidence, tutorial_questions
-from fixtures.weights.drawing import draw
+from fixtures.weights.draws import draw
 from fixtures.weights.law_questions import law_questions
 from reports.comparison import Change, compare
 from suites.machinery.chance import SURE

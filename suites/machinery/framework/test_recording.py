@@ -11,7 +11,7 @@ from fixtures.record.claim import SMALLEST_P
 from fixtures.record.environment import Environment
 from fixtures.record.run_folder import claim_line, read_claims, read_record, read_run, read_sketches, write_record
 from fixtures.weights.mistakes import interface_of
-from fixtures.weights.sketching import sketch_of
+from fixtures.weights.sketcher import sketch_of
 from suites.framework.recording import PARTS, Recorder, keep_sketch
 from suites.framework.settings import read_settings
 from suites.machinery.making.answering import target_of

@@ -110,7 +110,7 @@ def test_one_seed_gives_the_same_examples():
 
 
 def test_a_check_that_cannot_tell_of_a_space_is_no_evidence(findings):
-    def check(number):
+    def check(**_drawn):
         raise Inconclusive("not proportional")
 
     settle(findings, QUESTION, check, 10, number=st.integers())
@@ -118,7 +118,7 @@ def test_a_check_that_cannot_tell_of_a_space_is_no_evidence(findings):
     assert only(findings).verdict is Verdict.NO_EVIDENCE
 
 
-def raise_error(draws, seed):
+def raise_error(*_drawn):
     raise OSError("no weights today")
 
 

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from fixtures.gate import launching
+from fixtures.gate import suite_run
 from fixtures.record import file_names, run_folder
 from fixtures.record.file_names import ROOT
 from fixtures.record.run_folder import RecordError, read_claims, read_run, write_record
@@ -231,7 +231,7 @@ class Backwards(datetime):
     shown = datetime(2026, 3, 29, 2, 30, tzinfo=UTC)
 
     @classmethod
-    def now(cls, tz=None):
+    def now(cls, _zone=None):
         cls.shown -= timedelta(hours=1)
         return cls.shown
 
@@ -239,13 +239,14 @@ class Backwards(datetime):
 @pytest.fixture
 def moved(monkeypatch):
     """Everybody's clock goes backwards."""
-    monkeypatch.setattr(launching, "datetime", Backwards)
+    monkeypatch.setattr(suite_run, "datetime", Backwards)
     times = iter(range(2_000_000_000, 0, -3600))
     monkeypatch.setattr(time, "time", lambda: float(next(times)))
 
 
-def test_run_folders_on_a_clock_that_goes_backwards_are_new_and_rightly_named(moved, tmp_path):
-    folders = [launching.new_run_folder(tmp_path, "candidate", "2.6.0") for _ in range(50)]
+@pytest.mark.usefixtures("moved")
+def test_run_folders_on_a_clock_that_goes_backwards_are_new_and_rightly_named(tmp_path):
+    folders = [suite_run.new_run_folder(tmp_path, "candidate", "2.6.0") for _ in range(50)]
 
     assert len(set(folders)) == 50
     assert all(folder.name.endswith("Z-candidate-torch-2.6.0") for folder in folders)
@@ -259,16 +260,17 @@ def test_a_clock_that_stands_still_makes_no_folder_twice(monkeypatch, tmp_path):
         looks = 0
 
         @classmethod
-        def now(cls, tz=None):
+        def now(cls, _zone=None):
             cls.looks += 1
             return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(microseconds=cls.looks // 3)
 
-    monkeypatch.setattr(launching, "datetime", Still)
+    monkeypatch.setattr(suite_run, "datetime", Still)
 
-    assert len({launching.new_run_folder(tmp_path, "candidate", "2.6.0") for _ in range(10)}) == 10
+    assert len({suite_run.new_run_folder(tmp_path, "candidate", "2.6.0") for _ in range(10)}) == 10
 
 
-def test_seconds_are_never_negative_on_a_clock_that_goes_backwards(moved, tmp_path):
+@pytest.mark.usefixtures("moved")
+def test_seconds_are_never_negative_on_a_clock_that_goes_backwards(tmp_path):
     recorder = Recorder(read_settings(given(run_dir=tmp_path, seed="17")))
     write_record(tmp_path / file_names.PLAN, plan([claim().id]))
     recorder.start()

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import torch
 
-from fixtures.environments.holding import Environment
-from fixtures.gate.launching import run_suite
+from fixtures.environments.environment import Environment
+from fixtures.gate.suite_run import run_suite
 from fixtures.record import file_names
 from fixtures.record.claim import Verdict
 from fixtures.record.exit_codes import NO_EVIDENCE, PASS, STOP

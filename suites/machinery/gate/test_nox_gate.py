@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.environments.project import Project
-from fixtures.gate import course, launching
+from fixtures.gate import command, suite_run
 from fixtures.gate.options import OptionError, parse_options
 from fixtures.record import file_names, run_folder
 from fixtures.record.failure import Failure
@@ -86,7 +86,7 @@ def wheels(known_wheels):
 
 
 @pytest.fixture
-def checkout(tmp_path, wheels):
+def checkout(tmp_path, wheels):  # noqa: ARG001 - a gate in it finds a baseline
     """A checkout with stand-ins for the suites and the reports."""
     root = tmp_path / "checkout"
     (root / "reports").mkdir(parents=True)
@@ -103,7 +103,7 @@ def gate(checkout, capfd):
     """Run the gate in that checkout; exit status and what was shown."""
 
     def gate(*arguments):
-        code = course.main(arguments, root=checkout, beside=checkout)
+        code = command.run_gate(arguments, root=checkout, base=checkout)
         return code, capfd.readouterr().out
 
     return gate
@@ -116,7 +116,7 @@ def run_of(checkout, side):
 
 
 def told(checkout, side):
-    """What the suite was told on a side, as pairs and flags."""
+    """Options that the suite was given on a side, as pairs and flags."""
     return json.loads((run_of(checkout, side) / "told.json").read_text())
 
 
@@ -126,10 +126,10 @@ def test_both_sides_are_asked_the_same_and_the_reports_decide(gate, checkout, wh
     code, shown = gate("--seed", "7", "-k", "scale and not half", "--", "-x", "--maxfail=3")
 
     assert code == 0
-    workers = told(checkout, "baseline")[len(course.SUITES) + len(launching.UNWANTED) + 1]
-    asked = [*course.SUITES, *launching.UNWANTED, "-n", workers, "--run-dir", str(run_of(checkout, "baseline"))]
+    workers = told(checkout, "baseline")[len(command.SUITES) + len(suite_run.UNWANTED) + 1]
+    asked = [*command.SUITES, *suite_run.UNWANTED, "-n", workers, "--run-dir", str(run_of(checkout, "baseline"))]
     options = ["--tier", "quick", "--seed", "7", "-k", "scale and not half"]
-    assert 1 <= int(workers) <= launching.MOST_WORKERS
+    assert 1 <= int(workers) <= suite_run.MOST_WORKERS
     assert told(checkout, "baseline") == [*asked, *options, "-x", "--maxfail=3"]
     plan = str(run_of(checkout, "baseline") / "plan.json")
     assert told(checkout, "candidate")[len(asked) :] == [*options, "--plan", plan, "-x", "--maxfail=3"]
@@ -322,7 +322,7 @@ def test_an_accepted_run_stands_for_the_baseline_it_came_from(gate, checkout, wh
     shutil.rmtree(checkout / "reports" / "runs")
 
     # From wherever it is called: what was accepted belongs to the checkout.
-    code = course.main(["--baseline", "accepted:1.0"], root=checkout, beside=tmp_path)
+    code = command.run_gate(["--baseline", "accepted:1.0"], root=checkout, base=tmp_path)
 
     assert code == 0
     (candidate,) = (checkout / "reports" / "runs").iterdir()
@@ -385,8 +385,8 @@ def test_an_interrupt_ends_everything_with_2(checkout, wheels):
 GATE = """\
 import sys
 from pathlib import Path
-from fixtures.gate import course
-sys.exit(course.main(sys.argv[2:], root=Path(sys.argv[1]), beside=Path(sys.argv[1])))
+from fixtures.gate import command
+sys.exit(command.run_gate(sys.argv[2:], root=Path(sys.argv[1]), base=Path(sys.argv[1])))
 """
 
 

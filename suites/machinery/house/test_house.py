@@ -1,7 +1,6 @@
-"""The house: which rooms may import which, which need no torch, that every family of claims is proved by a
-planted fault, and that every file that prose names is there.
+"""The house: imports between rooms, rooms without torch, a planted fault for every family, and files that prose names.
 
-What does not hold yet stands in an EXCEPTIONS beside its test, with its reason; a test fails where one is no longer
+What does not hold yet stands in an EXCEPTIONS next to its test, with its reason; a test fails where one is no longer
 needed.
 """
 
@@ -23,6 +22,7 @@ import pytest
 from fixtures.record.file_names import ROOT
 from suites.framework.asking import planned_claims
 from suites.machinery.chance import SURE
+from suites.machinery.house.modules import MODULES, room_of
 
 ROOMS: dict[str, set[str]] = {
     "fixtures.record": set(),
@@ -72,29 +72,6 @@ TORCH_FREE = {
     "fixtures.gate": ("torch", "numpy", "scipy", "msgspec", "rich", "typer"),
 }
 """Room -> packages without which all its modules can be imported."""
-
-
-def modules() -> dict[str, Path]:
-    """Every module by its dotted name."""
-    found = {}
-    for top in ("fixtures", "reports", "suites"):
-        for file in (ROOT / top).rglob("*.py"):
-            name = file.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
-            found[name.removesuffix(".__init__")] = file
-    return found
-
-
-MODULES = modules()
-
-
-def room_of(module: str) -> str:
-    """The room that a module lies in; suites/conftest.py is the framework's, and lies where pytest finds it."""
-    top, *rest = module.split(".")
-    if top == "reports":
-        return top
-    if module in ("suites", "fixtures"):
-        return module
-    return "suites.framework" if module == "suites.conftest" else f"{top}.{rest[0]}"
 
 
 def imports_of(module: str) -> set[str]:

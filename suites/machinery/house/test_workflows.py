@@ -1,11 +1,10 @@
-"""The workflows: what `nox -s lint` sees in them, what both triggers share, and their steps with a stand-in for nox.
+"""The workflows: the findings of `nox -s lint`, the parts that both triggers share, and steps with a stand-in for nox.
 
 And what they run over: lists in pyproject.toml, and nowhere else.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -30,15 +29,6 @@ pytest.importorskip("nox", reason="in the dependency group machinery")
 YAML = pytest.importorskip("ruamel.yaml", reason=WHERE).YAML(typ="safe")
 
 pytestmark = pytest.mark.subprocess
-
-
-@pytest.fixture(scope="module")
-def noxfile():
-    """The noxfile, for the options that its lint session gives the tools."""
-    spec = importlib.util.spec_from_file_location("noxfile", ROOT / "noxfile.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -139,7 +129,7 @@ LISTS = PROJECT["tool"]["kaiming-gate"]
 
 
 def listed(root=ROOT):
-    """What the first job of a workflow hands on to the others."""
+    """Outputs of the first job of a workflow."""
     command = [sys.executable, root / ".ci" / "matrix.py"]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
@@ -312,7 +302,7 @@ def test_what_the_fuzz_found_is_summed_up(tmp_path):
 
 @pytest.fixture
 def ci(tmp_path):
-    """How `.ci/run` ends in a clone, with stand-ins for venv, pip and nox; some sessions fail, or there is no pip."""
+    """Run `.ci/run` in a clone, with stand-ins for venv, pip and nox; some sessions fail, or there is no pip."""
 
     def ci(*failing, pip="true"):
         tools = tmp_path / "tools"
@@ -407,7 +397,7 @@ def script(step):
 
 
 def ended(step, folder, **variables):
-    """How a step ends in a folder, with a stand-in for nox."""
+    """Run a step in a folder, with a stand-in for nox."""
     (folder / "bin").mkdir(exist_ok=True)
     (folder / "bin" / "nox").write_text(NOX)
     (folder / "bin" / "nox").chmod(0o755)
@@ -421,7 +411,7 @@ def ended(step, folder, **variables):
 
 @pytest.fixture
 def gate(tmp_path):
-    """What nox is told by the gate's step, with these variables, or how the step ended."""
+    """Arguments of nox in the gate's step with these variables, or the exit status of the step."""
 
     def gate(**given):
         end = ended("Gate", tmp_path, **USUAL | given)

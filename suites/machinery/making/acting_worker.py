@@ -53,7 +53,7 @@ def raw(text):
     sys.stdout.flush()
 
 
-def spoilt(part, calls, slices):
+def spoilt(part, slices):
     """What this part answers instead of the seconds of a block; None if it does nothing strange."""
     if part == "dies at work":
         print("Segmentation fault, or so", file=sys.stderr, flush=True)
@@ -111,7 +111,7 @@ def main():
                 say({"calls": max(1, round(question["seconds"] / seconds))})
             case "block":
                 calls, slices = question["calls"], question["slices"]
-                answer = spoilt(part, calls, slices)
+                answer = spoilt(part, slices)
                 if answer is None:
                     say({"seconds": [calls * seconds * random.gauss(1.0, NOISE / 4) for _ in range(slices)]})
                 else:

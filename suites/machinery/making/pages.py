@@ -16,7 +16,7 @@ from fixtures.record.claim import Effect, Unit, Verdict
 from fixtures.record.plan import Case
 from fixtures.record.run_folder import Run
 from fixtures.record.subject import Subject
-from fixtures.training.recorded import PREFIX, Numbers, Trajectory
+from fixtures.training.trajectory import PREFIX, Numbers, Trajectory
 from reports.faults import FaultOutcome
 from reports.verdict import GateVerdict, gate
 from reports.view.evidence import Evidence, evidence

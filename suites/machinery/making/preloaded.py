@@ -1,5 +1,4 @@
-"""Python processes that begin with torch, SciPy and pytest imported, which takes a process of its own two
-seconds.
+"""Python processes that begin with torch, SciPy and pytest imported, which takes another process two seconds.
 
 One process imports them and does nothing else; `run` forks from it, and the fork goes on as the command says, with a
 folder, environment, output and exit status of its own. Our own modules are imported afresh. What a library reads from
@@ -48,7 +47,7 @@ WAIT = 300.0
 
 
 def inherited_variables() -> dict[str, str]:
-    """This process's environment without what pytest tells its own children."""
+    """The environment of this process without what pytest tells its own children."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
 
 
@@ -153,6 +152,6 @@ def _become(command: list[str], variables: dict[str, str], printed: list[str]) -
     if kind == "-m":
         runpy.run_module(what, run_name="__main__", alter_sys=True)
     elif kind == "-c":
-        exec(compile(what, "<string>", "exec"), vars(sys.modules["__main__"]))
+        exec(compile(what, "<string>", "exec"), vars(sys.modules["__main__"]))  # noqa: S102 - as python -c
     else:
         raise ValueError(f"{kind}: -m and -c are accepted")

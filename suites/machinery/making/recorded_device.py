@@ -72,9 +72,9 @@ def keeps_the_rule(log: str) -> bool:
 
 def pytest_configure() -> None:
     """Let suites/timings time recorded calls on recorded devices."""
-    from suites.timings import cases, conftest, measuring
+    from suites.timings import cases, conftest, measurement
 
-    clock_of, timed = cases.waiting_clock, measuring.timed
+    clock_of, timed = cases.waiting_clock, measurement.timed
     device = RecordedDevice(os.environ.get(BROKEN, ""))
 
     def named(_name: str) -> RecordedDevice:
@@ -90,7 +90,7 @@ def pytest_configure() -> None:
     measure = conftest.measure
     cases.device_named = conftest.device_named = named
     cases.waiting_clock = partial(clock_of, clock=device.clock)
-    measuring.timed = partial(timed, clock=device.clock)
+    measurement.timed = partial(timed, clock=device.clock)
     conftest.measure = measured
 
 

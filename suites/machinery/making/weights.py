@@ -12,7 +12,7 @@ from fixtures.record.subject import HALF_TYPES, Subject
 from fixtures.statistics.laws import Normal, grid_law, promised_law
 from fixtures.weights.law_questions import law_questions
 from fixtures.weights.marginal_questions import usual_extreme
-from fixtures.weights.sketching import Sketcher
+from fixtures.weights.sketcher import Sketcher
 from fixtures.weights.sums import is_gaussian
 
 SHAPE = (40, 125)

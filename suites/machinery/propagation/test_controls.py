@@ -121,7 +121,7 @@ def test_an_overflow_some_layers_off_is_outside_the_band(width, dtype, layers):
 
 @pytest.mark.large_draws
 def test_a_control_that_is_initialized_by_he_does_not_fail_and_is_seen():
-    def he(weight, *arguments, **options):
+    def he(weight, *_arguments, **_options):
         return nn.init.normal_(weight, std=math.sqrt(2 / 64))
 
     for wanted in ("linear-64x64", "normal_(std=0.01)"):

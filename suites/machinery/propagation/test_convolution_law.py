@@ -205,11 +205,11 @@ def louder(factor):
 
     class Louder(torch.autograd.Function):
         @staticmethod
-        def forward(context, signals):
+        def forward(_context, signals):
             return signals.clone()
 
         @staticmethod
-        def backward(context, gradient):
+        def backward(_context, gradient):
             return factor * gradient
 
     return Louder.apply

@@ -209,7 +209,7 @@ def of_rounded_factors(rounded):
 def summed_in_bfloat16(healthy):
     """A linear function that adds up in four parts, rounded in between."""
 
-    def faulty(inputs, weight, bias=None):
+    def faulty(inputs, weight, bias=None):  # noqa: ARG001 - none of the layers has one
         parts = zip(inputs.chunk(4, -1), weight.chunk(4, -1), strict=True)
         total = torch.zeros(len(inputs), len(weight))
         for part in parts:
@@ -253,7 +253,7 @@ def autocast_as(dtype):
     """autocast that always takes one type; None for none at all."""
 
     def replacement(healthy):
-        def faulty(device, **options):
+        def faulty(device, **_options):
             return contextlib.nullcontext() if dtype is None else healthy(device, dtype=dtype)
 
         return faulty
@@ -293,11 +293,11 @@ class Flushed(torch.autograd.Function):
     NORMAL = 2.0**-14
 
     @staticmethod
-    def forward(ctx, values):
+    def forward(_context, values):
         return torch.where(values.abs() < Flushed.NORMAL, 0.0, values)
 
     @staticmethod
-    def backward(ctx, gradient):
+    def backward(_context, gradient):
         return torch.where(gradient.abs() < Flushed.NORMAL, 0.0, gradient)
 
 
@@ -350,7 +350,7 @@ def test_bfloat16_with_the_range_of_float16_is_seen(monkeypatch):
 
 
 def test_a_target_that_fails_is_a_counterexample():
-    def failing(weight, **options):
+    def failing(*_arguments, **_options):
         raise RuntimeError("not here")
 
     target = target_of(kaiming_normal_=failing, normal_=failing)

@@ -225,8 +225,9 @@ SCALED = 0.85
 
 
 def adds_less_by(share, effect):
-    """Whether blocks add less by what was planted, or by a tenth of that less: a shortcut that is a convolution adds
-    too, and a fault of branches leaves it as it is.
+    """Test whether blocks add less by what was planted, or by a tenth of that less.
+
+    A shortcut that is a convolution adds too, and a fault of branches leaves it as it is.
     """
     strays = standard_errors() * effect.standard_error
     return -100 * share - strays < effect.value < -100 * 0.9 * share + strays

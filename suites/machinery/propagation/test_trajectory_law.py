@@ -344,7 +344,7 @@ def test_uniform_weights_are_told_from_normal_ones_by_where_the_logs_end():
 def test_fan_out_for_fan_in_is_seen_where_widths_differ():
     """Of two networks of 48 and 32 in turn; the stacked side must not count."""
 
-    def kaiming_normal_(weight, *, mode, **options):
+    def kaiming_normal_(weight, **_options):
         n_in = weight.shape[1]
         return nn.init.normal_(weight, std=math.sqrt(2 / (32 if n_in == 48 else 48)))
 

@@ -102,7 +102,7 @@ def test_objects_that_only_a_pickle_could_hold_are_refused_when_they_are_written
 def test_a_write_that_fails_leaves_the_old_content_and_no_litter(folder, monkeypatch):
     before = (folder / file_names.PLAN).read_bytes()
 
-    def disk_full(descriptor: int) -> None:
+    def disk_full(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", disk_full)

@@ -186,7 +186,7 @@ def test_a_replacement_that_cannot_be_put_in_place_leaves_what_was_accepted_befo
 
 @pytest.fixture
 def accepted_runs(tmp_path, monkeypatch):
-    """Where the command keeps what it accepts."""
+    """The folder in which the command keeps what it accepts."""
     monkeypatch.setattr(run_folders, "ACCEPTED", tmp_path / "accepted")
     return tmp_path / "accepted"
 
@@ -212,6 +212,7 @@ def test_gating_against_an_accepted_run_is_gating_against_the_run(made, accepted
     capsys.readouterr()
 
 
+@pytest.mark.usefixtures("accepted_runs")
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -220,7 +221,7 @@ def test_gating_against_an_accepted_run_is_gating_against_the_run(made, accepted
         (["run"], "error: Missing option '--as'"),
     ],
 )
-def test_a_mistake_is_one_line(made, accepted_runs, capsys, monkeypatch, arguments, says):
+def test_a_mistake_is_one_line(made, capsys, monkeypatch, arguments, says):
     monkeypatch.chdir(made.folder.parent)
     assert command_line.run(["accept", *arguments]) == 2
 

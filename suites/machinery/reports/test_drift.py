@@ -1,4 +1,4 @@
-"""What drifts between two runs: from files as they are, as they may be broken, and as real suites write them."""
+"""Drift between two runs: from files as they are, as they may be broken, and as real suites write them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from fixtures.record.schema import SCHEMA
 from fixtures.record.subject import Subject, seed_for
 from fixtures.statistics.formats import CELLS
 from fixtures.statistics.judgement import CERTAIN
-from fixtures.weights.drawing import count
+from fixtures.weights.draws import count
 from fixtures.weights.mistakes import interface_of
 from reports.comparison import compare
 from reports.drift import Drift, drifts
@@ -349,7 +349,7 @@ def described(functions=None, answers=None, *claims):
 def parameters(text: str):
     """Parameters as a function that is written down has them: "tensor, a=0, *, generator=None"."""
     namespace: dict[str, object] = {}
-    exec(f"def function({text}): pass", namespace)
+    exec(f"def function({text}): pass", namespace)  # noqa: S102 - the text is a test's
     return parameters_of(namespace["function"])
 
 
@@ -406,7 +406,7 @@ def test_an_optional_parameter_in_the_middle_moves_those_behind_it():
 
 
 def test_annotations_and_addresses_are_no_part_of_a_signature():
-    def function(tensor: int, default=object()) -> int:  # noqa: B008
+    def function(tensor: int, default=object()) -> int:  # noqa: ARG001, B008 - its signature is all that matters
         return 0
 
     assert parameters_of(function) == (
@@ -557,7 +557,7 @@ def another_default(tensor, a=0, mode="fan_out", nonlinearity="leaky_relu", gene
     return torch.nn.init.kaiming_normal_(tensor, a, mode, nonlinearity, generator)
 
 
-def silent(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", generator=None):
+def silent(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", generator=None):  # noqa: ARG001 - that is the fault
     return torch.nn.init.kaiming_normal_(tensor, 0, "fan_in", "leaky_relu", generator)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fixtures.record.run_folder import Run
-from fixtures.training.recorded import PREFIX, Numbers, Trajectory, recorded_in
+from fixtures.training.trajectory import PREFIX, Numbers, Trajectory, recorded_in
 from reports.drift.numbers import Outcome, compared, training_drifts
 from reports.reasons import Outcome as Decision
 from reports.verdict import gate

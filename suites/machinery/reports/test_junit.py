@@ -16,7 +16,7 @@ from suites.machinery.making.views import view_of
 
 def cases_of(baseline, candidate, **fields):
     """The suite, and (classname, name) -> case."""
-    suite = ElementTree.fromstring(gate_junit(view_of(baseline, candidate, **fields))).find("testsuite")
+    suite = ElementTree.fromstring(gate_junit(view_of(baseline, candidate, **fields))).find("testsuite")  # noqa: S314
     found = {(case.get("classname"), case.get("name")): case for case in suite}
     assert len(found) == int(suite.get("tests")) == len(suite)
     return suite, found

@@ -349,7 +349,7 @@ def test_a_mistake_is_one_line(parts, capsys, arguments, says):
 
 
 def test_a_disk_that_is_full_leaves_nothing(parts, capsys, monkeypatch):
-    def disk_full(descriptor):
+    def disk_full(_descriptor):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", disk_full)

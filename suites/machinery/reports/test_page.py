@@ -713,7 +713,7 @@ def test_a_page_needs_no_torch_and_no_folder_for_fonts_and_says_nothing(tmp_path
     assert Verdict.VIOLATED in path.read_text()
 
 
-def test_a_user_s_own_matplotlib_settings_do_not_reach_the_page(tmp_path, page):
+def test_a_user_s_own_matplotlib_settings_do_not_reach_the_page(page):
     with mpl.rc_context({"text.usetex": True, "svg.fonttype": "path", "axes.facecolor": "red", "font.size": 30}):
         assert material(clock=CLOCK).page() == page
 

@@ -39,7 +39,7 @@ class Opened:
         return self.view.locator("#claim-list > li").count()
 
     def found(self) -> str:
-        """What is said of how many there are."""
+        """The sentence on their number."""
         return self.view.inner_text("#found").replace("\u202f", "")
 
     def choose(self, name: str, value: str) -> None:
@@ -210,7 +210,7 @@ def test_a_registered_violation_names_its_reference_as_a_link_that_tells_nobody(
     assert link.get_attribute("rel") == "noreferrer"
 
 
-def test_a_command_can_be_copied(opened, written, browser):
+def test_a_command_can_be_copied(opened, written):
     page = opened(written)
     page.view.context.grant_permissions(["clipboard-read", "clipboard-write"])
     button = page.view.locator(".command button").first
@@ -394,7 +394,7 @@ def large() -> str:
     return material(claims=7000, clock=CLOCK).page()
 
 
-def test_a_page_of_seven_thousand_claims_is_small_and_opens_at_once(opened, large, browser):
+def test_a_page_of_seven_thousand_claims_is_small_and_opens_at_once(opened, large):
     assert len(large.encode()) < MOST_BYTES
     page = opened(large)
     meter = page.view.context.new_cdp_session(page.view)

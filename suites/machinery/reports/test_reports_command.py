@@ -37,6 +37,7 @@ def python(
     return subprocess.run(
         [str(interpreter), *map(str, arguments)],
         **{"cwd": ROOT, "capture_output": True, "text": True, "timeout": 60} | options,
+        check=False,
     )
 
 
@@ -108,7 +109,7 @@ def test_a_stop_that_cannot_be_written_down_is_an_error(folders, monkeypatch, ca
     base, folder = folders
     write(folder, STOP)
 
-    def disk_full(descriptor: int) -> None:
+    def disk_full(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", disk_full)
@@ -123,7 +124,7 @@ def test_a_stop_that_cannot_be_written_down_is_an_error(folders, monkeypatch, ca
     assert not (folder / file_names.VERDICT).exists()
 
 
-def test_an_earlier_verdict_does_not_outlive_an_error(folders, capsys):
+def test_an_earlier_verdict_does_not_outlive_an_error(folders):
     base, folder = folders
     command_line.run(["gate", str(base), str(write(folder, PASS))])
     (base / file_names.PLAN).unlink()

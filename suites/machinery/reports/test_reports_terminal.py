@@ -1,4 +1,4 @@
-"""What a person reads: the words, at several widths of the window, and nothing but text from a run file."""
+"""Terminal pages: the words, at several widths of the window, and nothing but text from a run file."""
 
 from __future__ import annotations
 

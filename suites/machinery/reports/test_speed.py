@@ -1,4 +1,4 @@
-"""What the verdict makes of the paired clock's times."""
+"""The paired clock's times in the verdict."""
 
 from __future__ import annotations
 

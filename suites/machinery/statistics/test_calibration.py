@@ -17,9 +17,9 @@ from fixtures.record.subject import Subject
 from fixtures.statistics.formats import cells_of
 from fixtures.statistics.laws import Normal, grid_law, promised_law
 from fixtures.statistics.pvalues import binomial_p
-from fixtures.weights import sketching
+from fixtures.weights import sketcher
 from fixtures.weights.law_questions import law_questions
-from fixtures.weights.sketching import Sketcher
+from fixtures.weights.sketcher import Sketcher
 from suites.conftest import settings_key
 from suites.machinery.chance import ALARM, no_oftener, within_chance
 
@@ -73,7 +73,7 @@ def p_values(pytestconfig):
         if scene not in known:
             generator = np.random.default_rng([pytestconfig.stash[settings_key].seed, list(SCENES).index(scene)])
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(sketching, "STRETCH", STRETCHES.get(scene, sketching.STRETCH))
+                patch.setattr(sketcher, "STRETCH", STRETCHES.get(scene, sketcher.STRETCH))
                 replicates = [readings_of(SCENES[scene], generator) for _ in range(REPLICATES)]
             assert not any(reading.broken for readings in replicates for reading in readings.values())
             known[scene] = {
@@ -125,7 +125,7 @@ def test_no_reading_is_certain_of_everything(p_values, scene):
 
 
 def both_ends_may_always_occur(scene):
-    """Whether all replicates may have reached the lattice's ends, in which case there is nothing to tell apart.
+    """Test whether all replicates may have reached the lattice's ends, in which case they are all alike.
 
     Uniform bfloat16 weights miss the lowest value with chance exp(-6.6) in a replicate: none of 2000 does so in 7 of
     100 runs. The highest but one, which counts as the highest, is missed once in 1e8 runs.

@@ -51,7 +51,7 @@ def trips(about, name, weights):
 
 
 def assert_detected_with(chance, detections):
-    """Whether so many of REPLICATES replicates fit a chance of detection."""
+    """Assert that `detections` of REPLICATES replicates fit a chance of detection."""
     assert within_chance(stats.binomtest(detections, REPLICATES, chance).pvalue)
 
 
@@ -140,7 +140,7 @@ def test_a_wrong_shape_is_detected_at_least_as_often_as_its_share_of_positive_we
 
 
 def stated(about, name, generator):
-    """What a claim of one screen over DRAWS weights states as detectable."""
+    """Detectable effect that a claim of one screen over DRAWS weights states."""
     return question(about, name).read(sketched(about, healthy(about, generator))).detectable.value
 
 

@@ -226,7 +226,7 @@ def test_the_ks_bound_at_the_ends(distance, p):
 
 
 def chernoff_slack(z):
-    """How far above the exact value Chernoff's bound may lie: sqrt(2 pi) z to leading order (Bahadur & Rao 1960)."""
+    """Factor by which Chernoff's bound may exceed the truth: sqrt(2 pi) z to leading order (Bahadur & Rao 1960)."""
     return math.sqrt(2 * math.pi) * (abs(z) + 1)
 
 

@@ -44,7 +44,7 @@ def test_the_same_seed_draws_the_same_list_and_another_seed_another_one():
 
 @pytest.fixture(scope="module")
 def many():
-    """What 32 runs would draw for one initializer and dtype."""
+    """Subjects that 32 runs would draw for one initializer and dtype."""
     return [drawn(HALF_FLOAT, 16, run_seed) for run_seed in range(32)]
 
 

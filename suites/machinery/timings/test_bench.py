@@ -17,7 +17,7 @@ from suites.machinery.making import preloaded
 from suites.timings.cases import group_of, identifier_of
 from suites.timings.environment import complete, differences
 from suites.timings.limits import COPIED_BYTES, SECONDS, Limits, copied_bytes, kind_of_limit
-from suites.timings.measuring import compare_with_initialization, rates
+from suites.timings.measurement import compare_with_initialization, rates
 
 pytestmark = pytest.mark.subprocess
 
@@ -243,14 +243,12 @@ def test_the_machine_is_told_with_the_run(timed):
 
 
 def test_limits_and_the_cost_of_normalizing_are_told_below_the_tables(timed):
-    _, _, beside = timed[0].partition("beside the tables")
+    _, _, added = timed[0].partition("in addition to the tables")
 
-    assert "limit of cpu: copy float32" in beside
-    assert "limit of cpu: matmul float32" in beside
-    assert re.search(
-        r"^spectral_norm on cpu: as long as [\d.]+ plain forward passes, every time$", beside, re.MULTILINE
-    )
-    assert re.search(r"^kaiming_normal_ on cpu: as long as [\d.]+ plain forward passes, once$", beside, re.MULTILINE)
+    assert "limit of cpu: copy float32" in added
+    assert "limit of cpu: matmul float32" in added
+    assert re.search(r"^spectral_norm on cpu: as long as [\d.]+ plain forward passes, every time$", added, re.MULTILINE)
+    assert re.search(r"^kaiming_normal_ on cpu: as long as [\d.]+ plain forward passes, once$", added, re.MULTILINE)
 
 
 # Saved, compared
@@ -359,7 +357,7 @@ def test_a_run_without_timing_runs_each_workload_once():
 
     assert ended.returncode == PASS
     assert "1 passed" in ended.stdout
-    assert "beside the tables" not in ended.stdout
+    assert "in addition to the tables" not in ended.stdout
 
 
 def test_a_run_that_saves_nothing_warns_and_does_not_fail(tmp_path):

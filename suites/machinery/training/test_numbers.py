@@ -101,7 +101,7 @@ def test_the_same_numbers_again_have_the_same_bits(healthy):
 
 
 def test_the_first_gradient_norms_are_those_of_the_network(healthy):
-    """By NumPy, from the tutorial's network written out."""
+    """The numbers by NumPy, from the tutorial's network written out."""
     network, batch = drawn("tutorial", SEED, SAMPLES)
     weights = [(in_float64(layer.weight), in_float64(layer.bias)) for layer in layers_of(network)]
     signals = [batch.inputs]

@@ -29,7 +29,7 @@ DIGITS = 40
 
 
 def broken(found):
-    """What is beyond its bound."""
+    """Quantities that are beyond their bound."""
     parts = {"forward": found.forward, "loss": found.loss, "backward": found.backward, **found.updates}
     return {name for name, compared in parts.items() if compared and compared.counterexample}
 

@@ -227,7 +227,7 @@ def readings(found):
 
 
 def verdicts(draws, shift, pairs=PAIRS):
-    """Of the judged claims."""
+    """Verdicts of the judged claims."""
     read, confirmed = (readings(evidence(draws, shift, count)) for count in (pairs, CONFIRMATION_FACTOR * pairs))
     return {judge(one, lambda name=name: confirmed[name]).verdict for name, one in read.items() if one.p is not None}
 

@@ -51,7 +51,7 @@ def evidence(draws, *, shift=0.0, factor=1.0, runs=RUNS):
 
 
 def verdict(name, found):
-    """Of one claim, where the confirmation finds the same."""
+    """Verdict on one claim, where the confirmation finds the same."""
     reading = QUESTIONS[name].read(found)
     return judge(reading, lambda: reading).verdict
 

@@ -99,7 +99,7 @@ def last_elements_unwritten(fill, tensor, options):
 
 
 @seen_by(WRITTEN)
-def hides_what_it_did_not_write(fill, tensor, options):
+def hides_what_it_did_not_write(_fill, tensor, _options):
     return tensor.nan_to_num_(0.1) if tensor.isnan().all() else tensor
 
 

@@ -14,7 +14,7 @@ from fixtures.record.subject import HALF_TYPES, Subject
 from fixtures.statistics.laws import Normal, TruncatedNormal, Uniform, grid_law, promised_law
 from fixtures.weights.marginal_questions import questions_of_law
 from fixtures.weights.orthogonal import gather_haar, not_orthogonal, upper_triangle
-from fixtures.weights.sketching import Sketcher
+from fixtures.weights.sketcher import Sketcher
 from suites.machinery.chance import ALARM, SURE, fresh_seed, no_oftener, within_chance
 from suites.weights.test_neighbours import HAAR, INITIALIZERS, SEED_OF_A_ZERO, haar_questions, neighbour
 
@@ -230,7 +230,7 @@ def test_the_seed_of_a_zero_still_yields_one():
 
 
 def test_the_old_algorithm_fails_at_that_seed():
-    """What torch did until 2.11: the inverse of the normal's distribution function at a uniform draw."""
+    """torch's method until 2.11: the inverse of the normal's distribution function at a uniform draw."""
     torch.manual_seed(SEED_OF_A_ZERO)
 
     weight = torch.empty(32, 32).uniform_(-1, 1).erfinv_().mul_(0.02 * math.sqrt(2)).clamp_(-2, 2)

@@ -1,4 +1,4 @@
-"""What is read from draws without statistics: bytes, signatures, ratios; and the integrals behind the gains."""
+"""Readings of draws without statistics: bytes, signatures, ratios; and the integrals behind the gains."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_a_function_that_tells_no_signature_is_believed_to_take_a_generator():
     assert takes_generator(dict)
 
 
-def annotated(tensor: torch.Tensor, a: float = 0, *, generator: torch.Generator | None = None) -> torch.Tensor:
+def annotated(tensor: torch.Tensor, a: float = 0, *, generator: torch.Generator | None = None) -> torch.Tensor:  # noqa: ARG001 - as init's
     return tensor
 
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from fixtures.record.file_names import ROOT
 from fixtures.record.subject import DTYPES, HALF_TYPES
 from fixtures.statistics.formats import cells_of
-from fixtures.weights import sketching
-from fixtures.weights.sketching import CHUNK, Sketcher, sketch_of, tensors_of_a_stretch
+from fixtures.weights import sketcher
+from fixtures.weights.sketcher import CHUNK, Sketcher, sketch_of, tensors_of_a_stretch
 from suites.machinery.chance import SURE, fresh_seed
 from suites.machinery.costs import examples
 
@@ -134,7 +134,7 @@ def test_lags_count_the_pairs_that_differ(shape, tensors, dtype):
 
     for counts, bits in ((sketch.signs, np.signbit(values)), (sketch.sizes, values**2 > MEDIAN_SIZE**2)):
         if counts is sketch.sizes and dtype in HALF_TYPES:
-            bits = bits[:0]  # nothing is asked about the sizes of half types
+            bits = bits[:0]  # noqa: PLW2901 - nothing is asked about the sizes of half types
         assert (counts.compared.tolist(), counts.differing.tolist()) == pairs_in(counts.lags, [bits])
         assert math.prod(shape) in counts.lags
 
@@ -175,7 +175,7 @@ TURNS = [(2, 3), (15, 17), (25, 40)]
 
 @pytest.fixture
 def short_stretches(monkeypatch):
-    monkeypatch.setattr(sketching, "STRETCH", SHORT_STRETCH)
+    monkeypatch.setattr(sketcher, "STRETCH", SHORT_STRETCH)
 
 
 def in_full(shape, stream):
@@ -316,7 +316,7 @@ def test_different_dtypes_cannot_be_merged():
 
 GROWTH = """\
 import resource, torch
-from fixtures.weights.drawing import draw
+from fixtures.weights.draws import draw
 from fixtures.record.subject import Subject
 torch.set_num_threads(1)
 def megabytes(draws):

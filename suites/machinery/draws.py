@@ -43,7 +43,7 @@ MEASURING = (str(ROOT / "fixtures"), str(ROOT / "reports"), __file__)
 
 @dataclass
 class Noted:
-    """Who drew, a line for each place, and how many processes were started."""
+    """Places that drew, a line each, and the number of processes that were started."""
 
     draws: set[str] = field(default_factory=set)
     processes: int = 0
@@ -55,14 +55,14 @@ class Noted:
 
 
 class Notes:
-    """What happened since the last `taken`."""
+    """Draws and processes since the last `taken`."""
 
     def __init__(self) -> None:
         self._noted = Noted()
         self._states = _shared_generators()
 
     def taken(self) -> Noted:
-        """What was noted, and begin anew."""
+        """Return what was noted, and begin anew."""
         noted, states = self._noted, _shared_generators()
         noted.draws |= {f"{name}'s shared generator" for name in states if states[name] != self._states[name]}
         self._noted, self._states = Noted(), states
@@ -126,7 +126,7 @@ def _subclass(name: str, healthy: Any) -> Any:
 
 
 def _noting_ours(name: str, healthy: Callable[..., Any]) -> Callable[..., Any]:
-    """As `_noting`, but for calls of libraries, which name temporary things by Python's shared generator."""
+    """Note calls but those of libraries, which name temporary things by Python's shared generator."""
 
     @functools.wraps(healthy)
     def noted(*arguments: Any, **options: Any) -> Any:

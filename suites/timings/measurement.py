@@ -1,4 +1,4 @@
-"""One workload through pytest-benchmark: how many calls, how many rounds, and what is said beside the times."""
+"""The measurement of one workload by pytest-benchmark: calls, rounds, and the rates recorded with its times."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ def measure(benchmark: Any, workload: Workload, device: Device, max_time: float,
     """Time a workload, its case's timer waiting for the device; the device's cache is overwritten between rounds.
 
     Args:
+        workload: what is timed.
+        device: where it is timed.
         benchmark: the fixture of pytest-benchmark.
         max_time: seconds of all rounds together.
         min_rounds: even if they take longer.
@@ -42,7 +44,14 @@ def measure(benchmark: Any, workload: Workload, device: Device, max_time: float,
 
 
 def rates(workload: Workload, seconds: float, device: Device, limits: Limits) -> dict[str, Any]:
-    """What a call of so many seconds gets done in a second, and which fraction of the machine's limit that is."""
+    """Rates of a call that takes `seconds`, and their fraction of the machine's limit.
+
+    Args:
+        workload: what was timed.
+        seconds: of one call.
+        device: where it was timed.
+        limits: of the machine, measured when first asked for.
+    """
     work = workload.count()
     amounts = {"elements": work.elements, "bytes": work.bytes, "flops": work.flops}
     said: dict[str, Any] = {f"{what}_per_second": rounded(many / seconds) for what, many in amounts.items() if many}
@@ -61,16 +70,16 @@ def _limited(work: Work, kind: str) -> int:
 
 
 def rounded(value: float) -> float:
-    """Four digits: more are noise."""
+    """Round to four digits; more are noise."""
     return float(f"{value:.4g}")
 
 
 COMPARED = ("plain", "spectral_norm", "kaiming_normal_")
-"""Weights of the forward pass that is timed plain, with its weight normalized, and beside an initialization."""
+"""Weights of the forward pass that is timed plain, with its weight normalized, and next to an initialization."""
 
 
 def compare_with_initialization(said: dict[str, dict[str, Any]], seconds: dict[str, float]) -> None:
-    """Say what normalizing costs at every forward pass beside initializing once, when all three have been timed.
+    """Compare normalizing at every forward pass with initializing once, when all three have been timed.
 
     Args:
         said: extra_info by weight (see COMPARED); added to.
