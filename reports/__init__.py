@@ -1,1 +1,1 @@
-"""What a person reads: run records, the gate's verdict, the terminal. Reads files and never imports torch."""
+"""Reports: the gate's verdict on two run folders, and everything that a reader is shown of it. No torch."""

@@ -1,4 +1,4 @@
-"""Two runs side by side: were they asked the same, and what became of each claim?
+"""Comparison of two runs: were they asked the same, and how is each claim classified?
 
 No opinion on what that means for the upgrade (see verdict.py).
 """
@@ -9,7 +9,6 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 import msgspec
 
@@ -17,71 +16,59 @@ from fixtures.record.claim import Claim, Effect, Unit, Verdict
 from fixtures.record.run_folder import Run
 from fixtures.statistics.judgement import DEVIATES
 from fixtures.words.wording import first_few, plural
+from reports.kinds import Kinds
 
 
 class Incomparable(Exception):
     """Two runs that were not asked the same; the message is one line naming the differences."""
 
 
-class Change(StrEnum):
+class Change(Kinds):
     """Classification of one claim from the baseline to the candidate; what a reader wants to see first comes first.
 
     Attributes:
+        tone: colour in the page's list of claims, "bad", "warn", "fine" or "open"; empty for none.
+        marks: whether the page marks its subject at the drawings.
+        policy_key: name in the policy; empty where it is no reason for anything.
         heading: of its section in a terminal; empty where there is none.
-        policy_key: what the policy calls it; empty where it is no reason for anything.
-        tone: of its mark on the page, "bad", "warn" or "fine"; empty where it is worth none.
     """
 
-    heading: str
-    policy_key: str
     tone: str
+    marks: bool
+    policy_key: str
+    heading: str
 
-    def __new__(cls, words: str, heading: str = "", policy_key: str = "", tone: str = "") -> Change:
-        """One member: its words, which are its value, and its attributes."""
-        member = str.__new__(cls, words)
-        member._value_ = words
-        member.heading, member.policy_key, member.tone = heading, policy_key, tone
-        return member
-
-    NEW = "new violation", "New violations", "conformance.new", "bad"
+    NEW = "new violation", "bad", True, "conformance.new", "New violations"
     WORSE = (
         "violated on both sides, clearly worse in the candidate",
+        *("bad", True, "conformance.worse"),
         "Violated on both sides, clearly worse in the candidate",
-        "conformance.worse",
-        "bad",
     )
-    UNANSWERED = "planned, but without a finding"
+    UNANSWERED = "planned, but without a finding", "open", False, "", ""
     LOST = (
         "the baseline could tell, the candidate could not",
+        *("open", False, "conformance.lost"),
         "The baseline could tell, the candidate could not",
-        "conformance.lost",
     )
     UNREGISTERED = (
         "violated on both sides, not registered as known",
+        *("warn", True, "conformance.unregistered"),
         "Violated on both sides, and not registered as known",
-        "conformance.unregistered",
-        "warn",
     )
     REGISTERED = (
         "violated on both sides, registered as known",
+        *("warn", True, "conformance.registered"),
         "Violated on both sides, registered as known",
-        "conformance.registered",
-        "warn",
     )
     UNRESOLVED = (
         "registered as known, too small for this claim to show on both sides",
+        *("warn", False, "conformance.unresolved"),
         "Registered as known, and too small for these claims to show on both sides",
-        "conformance.unresolved",
     )
-    MENDED = "mended", "Mended: violated in the baseline, holds in the candidate", "", "fine"
-    GAINED = "the candidate could tell, the baseline could not"
-    UNTOLD = "no evidence on either side"
-    HELD = "holds on both sides"
-
-    @property
-    def rank(self) -> int:
-        """Place in the order of the enumeration."""
-        return list(type(self)).index(self)
+    MENDED = "mended", "fine", True, "", "Mended: violated in the baseline, holds in the candidate"
+    GAINED = "the candidate could tell, the baseline could not", "fine", False, "", ""
+    UNTOLD = "no evidence on either side", "open", False, "", ""
+    HELD = "holds on both sides", "", False, "", ""
 
 
 class ClaimChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,7 +141,7 @@ def refuse_other_questions(baseline: Run, candidate: Run) -> None:
 
 
 def _only_in(labels: tuple[str, str], noun: str, before: Sequence[str], after: Sequence[str]) -> str:
-    """What is planned on one side only, in words; empty if nothing is."""
+    """Plans of one side only, in words; empty if there are none."""
     extras = sorted(set(before) - set(after)), sorted(set(after) - set(before))
     return ", ".join(
         f"{plural(len(extra), noun)} only in {label} ({first_few(extra, 1)})"
@@ -164,7 +151,7 @@ def _only_in(labels: tuple[str, str], noun: str, before: Sequence[str], after: S
 
 
 def compare(baseline: Run, candidate: Run) -> list[ClaimChange]:
-    """What became of every planned claim, in the order of the plan.
+    """Classify every planned claim, in the order of the plan.
 
     A violation is new where the baseline was asked and gave no answer, unless its run failed: then nobody knows.
     """
@@ -221,7 +208,7 @@ def _registered_defects(run: Run) -> set[_Defect]:
 
 
 def _missed_by_chance(violated: Claim, other: Claim, defects_of_other: set[_Defect]) -> bool:
-    """Whether `other`, which is not violated, may hide the effect seen in `violated` for want of power.
+    """Tell whether `other`, which holds, may hide the effect seen in `violated` for want of power.
 
     A claim that sees a registered defect only sometimes is violated on either side by the luck of the draw, and a stop
     for it would be a coin toss. So it is none if all of this is true:
@@ -243,7 +230,7 @@ def _missed_by_chance(violated: Claim, other: Claim, defects_of_other: set[_Defe
 
 
 def _same_unit(*sizes: Effect) -> bool:
-    """Whether sizes may be weighed against each other: of two looks that one claim takes, either may have decided."""
+    """Tell whether sizes may be compared: of two looks that one claim takes, either may have decided."""
     return len({size.unit for size in sizes}) == 1
 
 
@@ -262,7 +249,7 @@ _NUMBER = re.compile(r"[-+]?(?<![A-Za-z_])\d[\d_,.]*(?:[eE][-+]?\d+)?(?:\s*x\s*\
 
 
 def _same_counterexample(before: Claim, after: Claim) -> bool:
-    """Whether one defect refutes an exact claim on both sides.
+    """Tell whether one defect refutes an exact claim on both sides.
 
     A registered defect pins its counterexample (fixtures/rules/known_violations.py), so that claims of one entry have
     the same. Others are compared by their words: where and by how much, which are numbers, may hang on what was drawn,
@@ -287,7 +274,7 @@ def _much_larger(before: Claim, after: Claim) -> bool:
 
 
 def _clearly_worse(before: Claim, after: Claim) -> bool:
-    """Whether the effect grew by more than the noise of two measurements of one and the same effect.
+    """Tell whether the effect grew by more than the noise of two measurements of one and the same effect.
 
     Growth is clear beyond DEVIATES = 8.64 standard errors of the difference, which two measurements of the same effect
     reach with chance 3e-18; growth by twice as much is missed as seldom. Both runs have one seed, so that in a
@@ -313,7 +300,7 @@ def _distance(before: Claim, after: Claim) -> float:
 
 
 def _standard_error(claim: Claim) -> float:
-    """Of a claim's effect; of one that states none, a detectable effect's share: it is DEVIATES of them or more."""
+    """Standard error of a claim's effect; where it states none, a DEVIATES-th of its detectable effect or less."""
     assert claim.effect is not None
     if claim.effect.standard_error is not None:
         return claim.effect.standard_error
@@ -345,23 +332,19 @@ def grouped(changes: Iterable[ClaimChange], *kinds: Change) -> list[Group]:
         if change.change in kinds:
             groups.setdefault((change.change, change.topic), []).append(change)
 
-    listed = [Group(kind, topic, tuple(sorted(members, key=_importance))) for (kind, topic), members in groups.items()]
-    return sorted(listed, key=lambda group: (kinds.index(group.change), _importance(group.worst)))
+    listed = [Group(kind, topic, tuple(sorted(members, key=importance))) for (kind, topic), members in groups.items()]
+    return sorted(listed, key=lambda group: (kinds.index(group.change), importance(group.worst)))
 
 
 def by_defect(changes: Iterable[ClaimChange]) -> dict[str, list[ClaimChange]]:
     """Claims violated on both sides by the candidate's registered defect, each defect's plainest first."""
     defects: dict[str, list[ClaimChange]] = {}
-    for change in sorted(changes, key=_importance):
+    for change in sorted(changes, key=importance):
         if change.candidate and change.candidate.known:
             defects.setdefault(change.candidate.known, []).append(change)
     return defects
 
 
-def newly_violated(changes: Iterable[ClaimChange]) -> int:
-    """Claims that are violated in the candidate alone, or clearly worse there."""
-    return sum(change.change in (Change.NEW, Change.WORSE) for change in changes)
-
-
-def _importance(change: ClaimChange) -> tuple[float, float]:
+def importance(change: ClaimChange) -> tuple[float, float]:
+    """Sort key: the plainest violation is smallest, what violates nothing largest."""
     return plainness(change.violation) if change.violation else (1.0, 0.0)

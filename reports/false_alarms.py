@@ -26,7 +26,7 @@ class Look:
     """Tests that were made, whatever they found.
 
     Attributes:
-        kinds: what the policy calls what they may find, such as "drift.law"; they may stop if one of these does.
+        kinds: names in the policy of what they may find, such as "drift.law"; they may stop if one of these does.
         chance: at most, that one of them finds it where both sides are healthy.
         tests: how many they are.
     """
@@ -64,11 +64,11 @@ class FalseAlarms(msgspec.Struct, frozen=True, kw_only=True):
 
 
 CLAIM_KINDS = tuple(f"conformance.{name}" for name in ("new", "worse", "unregistered", "registered", "unresolved"))
-"""What may become of a claim that the candidate violates by chance: one of these."""
+"""Classifications of a claim that the candidate violates by chance: it has one of these."""
 
 UNCOVERED = {
     "conformance.lost": "claims that the candidate could not judge",
-    "drift.numbers": "numbers of training, judged beside rounding as it was measured",
+    "drift.numbers": "numbers of training, judged by measured rounding",
     "completeness.unanswered": "claims without an answer",
 }
 """Kinds that may stop a healthy pair by no chance that theory gives."""

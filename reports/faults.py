@@ -16,7 +16,7 @@ STOPPED, PASSED = 1, 0
 
 
 class FaultOutcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one planted fault came to.
+    """Outcome of one planted fault.
 
     Attributes:
         fault: its name.
@@ -43,9 +43,17 @@ class FaultOutcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return self.code == PASSED
         return self.code == STOPPED and all(any(map(is_of(family), self.seen)) for family in self.expected)
 
+    def seen_by(self, family: str) -> int:
+        """Claims that saw the fault, of all families with this second level."""
+        return sum(count for name, count in self.seen.items() if second_level(name) == family)
+
+    def is_due_in(self, family: str) -> bool:
+        """Tell whether a family with this second level must see the fault."""
+        return family in map(second_level, self.expected)
+
 
 def is_of(beginning: str) -> Callable[[str], bool]:
-    """Whether a claim family's name begins so."""
+    """Predicate of claim families whose name has this beginning."""
     return lambda family: family.startswith(beginning)
 
 

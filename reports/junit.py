@@ -7,74 +7,45 @@ drift, surroundings) are cases of their own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from xml.etree import ElementTree
 
-from fixtures.record.claim import Claim, Verdict
+from fixtures.record.claim import Verdict
 from fixtures.record.safe_text import printable
-from fixtures.words.wording import measured, p_value
-from reports.comparison import ClaimChange
-from reports.reasons import Outcome, Reason
-from reports.verdict import GateVerdict
+from reports.reasons import Outcome
+from reports.view.claims import ClaimRow
+from reports.view.gate import GateView
 
 
-def verdict_junit(verdict: GateVerdict, changes: Sequence[ClaimChange]) -> bytes:
-    """The verdict as an XML document.
-
-    Args:
-        verdict: what the gate decided.
-        changes: every claim of the two runs, those that hold on both sides among them.
-    """
-    about = _heaviest_by_name(verdict.reasons)
-    asked = {change.id for change in changes}
-    cases = [*(_of_claim(change, about.get(change.id)) for change in changes), *_of_the_rest(verdict.reasons, asked)]
-    torches = f"torch {verdict.baseline.torch} to {verdict.candidate.torch}"
+def gate_junit(view: GateView) -> bytes:
+    """The verdict as an XML document."""
+    cases = [*map(_of_claim, view.claims), *_of_the_rest(view)]
+    torches = f"torch {view.torches[0]} to {view.torches[1]}"
     suite = ElementTree.Element("testsuite", name=printable(f"Kaiming Gate, {torches}"), tests=str(len(cases)))
-    suite.set("failures", str(sum(case.find("failure") is not None for case in cases)))
-    suite.set("skipped", str(sum(case.find("skipped") is not None for case in cases)))
-    suite.set("errors", str(sum(case.find("error") is not None for case in cases)))
+    for counted, element in (("failures", "failure"), ("skipped", "skipped"), ("errors", "error")):
+        suite.set(counted, str(sum(case.find(element) is not None for case in cases)))
     suite.extend(cases)
-    document = ElementTree.Element("testsuites", name=f"verdict: {verdict.outcome}")
+    document = ElementTree.Element("testsuites", name=f"verdict: {view.outcome}")
     document.append(suite)
     ElementTree.indent(document)
     content: bytes = ElementTree.tostring(document, encoding="utf-8", xml_declaration=True)
     return content + b"\n"
 
 
-def _heaviest_by_name(reasons: Sequence[Reason]) -> dict[str, Reason]:
-    """Claim id -> the weightiest reason about it."""
-    about: dict[str, Reason] = {}
-    for reason in sorted(reasons, key=lambda reason: reason.outcome.weight):
-        about.update(dict.fromkeys(reason.names, reason))
-    return about
-
-
-def _of_claim(change: ClaimChange, reason: Reason | None) -> ElementTree.Element:
-    claim = change.claim
-    family, _, subject = (claim.family, "", claim.subject.key) if claim else change.id.partition("/")
-    seconds = change.candidate.seconds if change.candidate else 0.0
-    case = _case(family, subject or change.id, reason.outcome if reason else Outcome.PASS, _told(change))
-    if reason is None and claim and claim.verdict is Verdict.NO_EVIDENCE:
-        ElementTree.SubElement(case, "skipped", message=printable(_told(change)))
-    case.set("time", f"{seconds:.3f}")
+def _of_claim(claim: ClaimRow) -> ElementTree.Element:
+    sides = (("baseline", claim.baseline), ("candidate", claim.candidate))
+    told = [claim.change, *(f"{name}: {side.sentence if side else 'no finding'}" for name, side in sides)]
+    name = claim.subject.removeprefix(f"{claim.family}/")
+    case = _case(claim.family, name, claim.outcome or Outcome.PASS, "\n".join(told))
+    if claim.outcome is None and claim.shown and claim.shown.verdict == Verdict.NO_EVIDENCE:
+        ElementTree.SubElement(case, "skipped", message=printable("\n".join(told)))
+    case.set("time", f"{claim.seconds:.3f}")
     return case
 
 
-def _told(change: ClaimChange) -> str:
-    """What became of a claim, with both sides in numbers."""
-    sides = (("baseline", change.baseline), ("candidate", change.candidate))
-    return "\n".join([str(change.change), *(f"{name}: {_side(claim)}" for name, claim in sides)])
-
-
-def _side(claim: Claim | None) -> str:
-    if claim is None:
-        return "no finding"
-    sure = f" ({p_value(claim.p)})" if claim.p is not None else ""
-    return f"{claim.verdict}: {claim.statement}; measured {measured(claim)}{sure}"
-
-
-def _of_the_rest(reasons: Sequence[Reason], asked: set[str]) -> Iterator[ElementTree.Element]:
-    for reason in reasons:
+def _of_the_rest(view: GateView) -> Iterator[ElementTree.Element]:
+    asked = {claim.id for claim in view.claims}
+    for reason in view.reasons:
         if not asked.intersection(reason.names):
             family, _, _ = reason.kind.partition(".")
             name = ", ".join(reason.names) or reason.text

@@ -10,22 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from fixtures.clock.results import Pairing, Timed
 from fixtures.record.safe_text import printable
 from fixtures.words.wording import plural
-from reports.bottom_line import bottom_line
-from reports.false_alarms import in_words
-from reports.reasons import Outcome, Reason
-from reports.speed import interval, outcome_of, summary
-from reports.terminal import NEXT_STEPS, TOP_REASONS
-from reports.verdict import FamilyCount, GateVerdict, by_family
+from reports.reasons import Reason
+from reports.view.counts import Counts
+from reports.view.gate import GateView
+from reports.view.timings import Timing, Timings
 
 MOST_CHARACTERS = 65_000
 """A comment's limit, less what a bot may put around it."""
 
 LEFT_OUT = "\n\n… and more, which does not fit here: see verdict.json.\n"
-
-SIGNS = {Outcome.PASS: "✅", Outcome.NOTICE: "🟡", Outcome.NO_EVIDENCE: "❔", Outcome.STOP: "🛑"}
 
 _READABLE = frozenset(" .,;:%+-/=?'\"")
 
@@ -33,9 +28,9 @@ _ADDRESSES = {"://": "&#58;//", r"(www)\.": r"\1&#46;"}
 """GitHub makes links of bare addresses, too; that of a run file is nobody's to follow."""
 
 
-def verdict_markdown(verdict: GateVerdict) -> str:
+def gate_markdown(view: GateView) -> str:
     """The whole verdict, the most important first; at most MOST_CHARACTERS."""
-    sections = ["\n".join(section) for section in _sections(verdict)]
+    sections = ["\n".join(section) for section in _sections(view)]
     whole = "\n\n".join(section for section in sections if section) + "\n"
     if len(whole) <= MOST_CHARACTERS:
         return whole
@@ -54,38 +49,31 @@ def as_text(text: object) -> str:
     return shown
 
 
-def _sections(verdict: GateVerdict) -> Iterator[Iterable[str]]:
-    before, after = (as_text(side.torch) for side in (verdict.baseline, verdict.candidate))
-    yield [f"## {SIGNS[verdict.outcome]} {verdict.outcome.upper()}: torch {before} → {after}"]
-    yield [as_text(bottom_line(verdict))]
-    yield _numbered(verdict.reasons[:TOP_REASONS])
-    yield [f"**Next:** {NEXT_STEPS[verdict.outcome]}"]
-    if verdict.rerun:
-        yield _fenced("sh", [verdict.rerun])
-    if verdict.stanza:
-        said = "<summary>A waiver for the first of them, to fill in</summary>"
-        yield ["<details>", said, "", *_fenced("toml", verdict.stanza.splitlines()), "", "</details>"]
-    if more := verdict.reasons[TOP_REASONS:]:
-        said = f"<summary>{plural(len(more), 'more reason')}</summary>"
-        yield ["<details>", said, "", *_bulleted(more), "", "</details>"]
-    yield _claims(verdict.counts)
-    yield _speed(verdict.speed, verdict)
-    asked = ", ".join(f"{as_text(name)} {as_text(value)}" for name, value in verdict.plan.items())
-    said, left = map(as_text, in_words(verdict.false_alarms))
-    yield [f"<sub>{asked}. False alarm: {said}; {left}.</sub>"]
+def _sections(view: GateView) -> Iterator[Iterable[str]]:
+    before, after = map(as_text, view.torches)
+    yield [f"## {view.outcome.sign} {view.outcome.upper()}: torch {before} → {after}"]
+    yield [as_text(view.bottom_line)]
+    yield [f"{number}. {_reason(reason)}" for number, reason in enumerate(view.top, start=1)]
+    yield [f"**Next:** {view.advice}"]
+    if view.rerun:
+        yield _fenced("sh", [view.rerun])
+    if view.stanza:
+        yield _folded("A waiver for the first of them, to fill in", _fenced("toml", view.stanza.splitlines()))
+    if view.rest:
+        yield _folded(plural(len(view.rest), "more reason"), [f"- {_reason(reason)}" for reason in view.rest])
+    yield _claims(view.counts)
+    yield _speed(view.speed)
+    said, left = map(as_text, view.false_alarms)
+    yield [f"<sub>{as_text(view.asked)}. False alarm: {said}; {left}.</sub>"]
+
+
+def _folded(summary: str, lines: Iterable[str]) -> list[str]:
+    return ["<details>", f"<summary>{summary}</summary>", "", *lines, "", "</details>"]
 
 
 def _fenced(language: str, lines: Iterable[str]) -> list[str]:
     """Lines in a fence, where nothing is read as markup but the end of the fence."""
     return [f"```{language}", *(printable(line, 5000).replace("```", "'''") for line in lines), "```"]
-
-
-def _numbered(reasons: Iterable[Reason]) -> list[str]:
-    return [f"{number}. {_reason(reason)}" for number, reason in enumerate(reasons, start=1)]
-
-
-def _bulleted(reasons: Iterable[Reason]) -> list[str]:
-    return [f"- {_reason(reason)}" for reason in reasons]
 
 
 def _reason(reason: Reason) -> str:
@@ -94,19 +82,17 @@ def _reason(reason: Reason) -> str:
     return f"**{reason.outcome}**{waived}: {as_text(reason.text)}{last}"
 
 
-def _claims(counts: tuple[FamilyCount, ...]) -> list[str]:
-    """By family, over dtypes: what a reader scans for the row that is not all zeros."""
-    if not counts:
+def _claims(counts: Counts) -> list[str]:
+    """Table by family, which a reader scans for the row that is not all zeros."""
+    if not counts.families:
         return []
-    families = by_family(counts)
     rows = [
         f"| {as_text(row.family)} | {row.claims} | "
         f"{_both(row.holds)} | {_both(row.violated)} | {_both(row.no_evidence)} |"
-        for row in families
+        for row in counts.families
     ]
-    total = plural(sum(row.claims for row in families), "claim")
     head = ["| family | asked | hold | violated | no evidence |", "|---|--:|--:|--:|--:|"]
-    return ["<details>", f"<summary>{total}, baseline → candidate</summary>", "", *head, *rows, "", "</details>"]
+    return _folded(f"{plural(counts.total.claims, 'claim')}, baseline → candidate", [*head, *rows])
 
 
 def _both(counts: tuple[int, int]) -> str:
@@ -114,19 +100,17 @@ def _both(counts: tuple[int, int]) -> str:
     return str(after) if before == after else f"{before} → {after}"
 
 
-def _speed(pairing: Pairing | None, verdict: GateVerdict) -> list[str]:
-    if pairing is None:
+def _speed(speed: Timings) -> list[str]:
+    if not speed.measured:
         return ["Speed: not measured."]
-    policy = verdict.policy.speed
-
-    def row(timed: Timed) -> str:
-        known = timed.ratio is not None and timed.low is not None and timed.high is not None
-        ratio = interval(timed.ratio, timed.low, timed.high) if known else ""  # type: ignore[arg-type]  # all known
-        sd = f"{100 * timed.sd:.1f} %" if timed.sd is not None else ""
-        margin = f"{100 * policy.margin_of(timed.name):.0f} %"
-        needed = "yes" if policy.requires(timed.name, timed.required) else "no"
-        return f"| {as_text(timed.name)} | {ratio} | {sd} | {margin} | {needed} | {outcome_of(timed, policy)} |"
-
     head = ["| workload | candidate / baseline | sd | margin | required | outcome |", "|---|--:|--:|--:|---|---|"]
-    rows = [row(timed) for timed in sorted(pairing.workloads, key=lambda one: -(one.ratio or 0.0))]
-    return ["<details>", f"<summary>{as_text(summary(pairing))}</summary>", "", *head, *rows, "", "</details>"]
+    return _folded(as_text(speed.summary), [*head, *map(_row, speed.workloads)])
+
+
+def _row(timing: Timing) -> str:
+    sd = f"{100 * timing.sd:.1f} %" if timing.sd is not None else ""
+    needed = "yes" if timing.required else "no"
+    return (
+        f"| {as_text(timing.name)} | {timing.interval} | {sd} | {100 * timing.margin:.0f} % | {needed} | "
+        f"{timing.outcome} |"
+    )

@@ -1,34 +1,52 @@
-"""What a verdict is made of: outcomes and the reasons for them."""
+"""Outcomes of a gate, and the reasons for them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import IntEnum, StrEnum
+from enum import IntEnum
 
 import msgspec
 
+from reports.kinds import Kinds
 
-class Outcome(StrEnum):
-    """The verdict in one word, the weakest first."""
 
-    PASS = "pass"  # noqa: S105 - no password
-    NOTICE = "notice"
-    NO_EVIDENCE = "no evidence"
-    STOP = "stop"
+class Outcome(Kinds):
+    """The verdict in one word, the weakest first: the largest rank wins where several parts have an opinion.
+
+    Attributes:
+        meaning: first words of the bottom line.
+        next_step: advice to the reader.
+        colour: of its word in a terminal.
+        sign: before it in Markdown.
+        symbol: before it on the page.
+    """
+
+    meaning: str
+    next_step: str
+    colour: str
+    sign: str
+    symbol: str
+
+    PASS = "pass", "You may upgrade", "upgrade.", "green", "✅", "✓"
+    NOTICE = "notice", "You may upgrade", "read the notices, and upgrade.", "yellow", "🟡", "!"
+    NO_EVIDENCE = (
+        "no evidence",
+        "Not decided",
+        "mend what is named above, or wait for a quieter machine, and run the gate again.",
+        "magenta",
+        "❔",
+        "?",
+    )
+    STOP = "stop", "Do not upgrade", "judge each stop, then report it, waive it or stay.", "red", "🛑", "✕"
 
     @property
     def exit_code(self) -> int:
         """0 the upgrade may go ahead, 1 it may not, 2 nobody knows."""
         return {Outcome.STOP: 1, Outcome.NO_EVIDENCE: 2}.get(self, 0)
 
-    @property
-    def weight(self) -> int:
-        """Larger wins where several parts have an opinion."""
-        return list(Outcome).index(self)
-
 
 class Area(IntEnum):
-    """What a reason is about, in the order in which a reader wants it among reasons of equal weight.
+    """Topic of a reason, in the order in which a reader wants it among reasons of equal weight.
 
     First that a side could not be asked, then what the suite is for.
     """
@@ -51,7 +69,7 @@ _OF_SUITE = {"weights": Area.WEIGHTS, "propagation": Area.SIGNALS, "training": A
 
 
 def area_of(kind: str, names: Sequence[str]) -> Area:
-    """What a reason of this kind about these claims, subjects or workloads is about."""
+    """Topic of a reason of this kind about these claims, subjects or workloads."""
     table, _, rest = kind.partition(".")
     if table in _OF_KIND:
         return _OF_KIND[table]
@@ -69,7 +87,7 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         outcome: what this alone would make of the verdict.
-        kind: what the policy calls it, such as "conformance.new"; one that no policy changes has no table there.
+        kind: name in the policy, such as "conformance.new"; one that no policy changes has no table there.
         text: one sentence, with effects in natural units.
         claims: how many claims it is about; 0 for a reason that is not about claims.
         names: what it is about: claim ids, subject keys, workloads.

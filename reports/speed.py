@@ -1,4 +1,4 @@
-"""What the paired clock measured, beside the margins and the requirements of a policy."""
+"""Findings of the paired clock, by the margins and the requirements of a policy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from fixtures.clock.results import Pairing, Timed
 from fixtures.clock.verdict import allocates_otherwise
 from fixtures.rules.known_violations import NAME, WORKLOAD
 from fixtures.rules.policy import Speed
-from fixtures.words.wording import plural
 from reports.false_alarms import Look
 
 UNCLEAR = "speed.unclear"
@@ -18,11 +17,11 @@ UNCLEAR = "speed.unclear"
 
 @dataclass(frozen=True)
 class SpeedFinding:
-    """One thing that the clock has to say.
+    """One finding of the clock.
 
     Attributes:
-        kind: what the policy calls it: "speed.regressed", "speed.optional" and so on.
-        workload: what it is about; None for the whole session.
+        kind: name in the policy: "speed.regressed", "speed.optional" and so on.
+        workload: its name; None for the whole session.
         details: lines to show below it.
     """
 
@@ -33,7 +32,7 @@ class SpeedFinding:
 
     @property
     def fields(self) -> dict[str, str]:
-        """What waivers match."""
+        """Fields that waivers match."""
         return {WORKLOAD: self.workload} if self.workload else {NAME: "clock"}
 
 
@@ -93,7 +92,7 @@ def speed_looks(pairing: Pairing | None, policy: Speed) -> Iterator[Look]:
 
 
 def outcome_of(timed: Timed, policy: Speed) -> Outcome:
-    """The outcome of one workload beside the policy's margin for it, whatever margin it was measured with."""
+    """Outcome of one workload by the policy's margin for it, whatever margin it was measured with."""
     margin = policy.margin_of(timed.name)
     if margin == timed.margin or timed.outcome == "broken" or timed.ratio is None:
         return timed.outcome
@@ -104,7 +103,7 @@ def outcome_of(timed: Timed, policy: Speed) -> Outcome:
     if timed.outcome == "no evidence" and found.outcome(timed.margin) in ("fine", "improved"):
         return timed.outcome  # a side could not run it now and then, which no margin makes good
     outcome = found.outcome(margin)
-    # A regression counts when fresh workers show it again, and they were asked only beside the margin of the session.
+    # A regression counts when fresh workers show it again, and they were asked only by the margin of the session.
     confirmed = timed.confirmation is not None and timed.confirmation[1] > 1 + margin
     return "no evidence" if outcome == "regressed" and not confirmed else outcome
 
@@ -114,26 +113,18 @@ def in_words(timed: Timed, outcome: Outcome) -> str:
     if outcome == "no evidence" or timed.ratio is None or timed.low is None or timed.high is None:
         # The first note says why, of the outcome that the clock itself found.
         why = timed.notes[:1] if outcome == timed.outcome else ()
-        return f"{timed.name}: {'; '.join(why) or 'undecided beside the margin of this policy'}"
+        return f"{timed.name}: {'; '.join(why) or 'undecided by the margin of this policy'}"
     word = {"regressed": "slower", "improved": "faster"}.get(outcome, outcome)
     return f"{timed.name} is {word}: takes {interval(timed.ratio, timed.low, timed.high)} times as long"
 
 
 def interval(ratio: float, low: float, high: float) -> str:
-    """A ratio with its interval: "1.02 [0.98, 1.06]"."""
+    """Ratio with its interval: "1.02 [0.98, 1.06]"."""
     return f"{ratio:.2f} [{low:.2f}, {high:.2f}]"
 
 
-def summary(pairing: Pairing | None) -> str:
-    """One line on the session."""
-    if pairing is None:
-        return "not measured"
-    of = plural(len(pairing.workloads), "workload")
-    return f"{of} timed in pairs on {pairing.device} in {pairing.seconds:.0f} s"
-
-
 def more_allocated(timed: Timed, margin: float) -> str | None:
-    """What a call allocates more, in words; None where it does not."""
+    """Growth of what a call allocates, in words; None where it does not grow."""
     before, after = (
         found.allocated_bytes if (found := timed.memory.get(side)) else None for side in ("baseline", "candidate")
     )

@@ -1,10 +1,9 @@
-"""The gate: two runs, a policy and the clock's times in, a verdict out. Nothing is printed and nothing is read here."""
+"""The gate: two runs, a policy and the clock's times in, a verdict out. Nothing is printed or read here."""
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -21,7 +20,8 @@ from fixtures.rules.waivers import Applied, Waivers, apply, stanza
 from fixtures.words.wording import first_few, measured, p_value, plural
 from reports.comparison import Change, ClaimChange, Incomparable, by_defect, compare, grouped, refuse_other_questions
 from reports.drift import Drift, drift_looks, drifts
-from reports.drift.topics import POLICY_KINDS, policy_kind, topics
+from reports.drift.kinds import Kind
+from reports.drift.topics import topics
 from reports.false_alarms import FalseAlarms, claim_looks, false_alarms, refuse_broken_promise
 from reports.reasons import Outcome, Reason, area_of
 from reports.speed import UNCLEAR, SpeedFinding, speed_findings, speed_looks
@@ -76,7 +76,7 @@ class Streams(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GateVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What the gate decided and why; verdict.json.
+    """Decision of the gate and its reasons; verdict.json.
 
     Attributes:
         reasons: the most important first.
@@ -160,7 +160,7 @@ def gate(
     # then what the suite is for. Among claims, those that got worse come before those that are as they were.
     reasons.sort(
         key=lambda reason: (
-            -reason.outcome.weight,
+            -reason.outcome.rank,
             not reason.waived,
             reason.kind != UNUSED,
             area_of(reason.kind, reason.names),
@@ -189,7 +189,7 @@ def gate(
 
 
 def statistical(run: Run) -> int:
-    """How many claims of a run could be violated by chance."""
+    """Number of claims of a run that could be violated by chance."""
     return sum(claim.p is not None for claim in run.claims.values())
 
 
@@ -220,20 +220,6 @@ def family_counts(changes: Iterable[ClaimChange]) -> tuple[FamilyCount, ...]:
     )
 
 
-def by_family(counts: Iterable[FamilyCount], *, dtypes_apart: bool = False) -> list[FamilyCount]:
-    """Counts with all properties of a family together ("weights.marginal" for its location, scale and so on).
-
-    Families come in the order in which they first occur, dtypes told apart within each of them.
-    """
-    families: dict[str, dict[str, FamilyCount]] = {}
-    for count in counts:
-        family = ".".join(count.family.split(".")[:2])
-        rows = families.setdefault(family, {})
-        row = count.dtype if dtypes_apart else ""
-        rows[row] = rows[row] + count if row in rows else msgspec.structs.replace(count, family=family)
-    return [count for rows in families.values() for count in rows.values()]
-
-
 def _side(run: Run) -> Side:
     return Side(label=run.label, torch=run.torch_version, claims=len(run.claims))
 
@@ -248,7 +234,7 @@ def _asked(plan: Plan | None) -> dict[str, str]:
 
 
 def _failures(baseline: Run, candidate: Run) -> list[Reason]:
-    """What a run that did not end as planned makes of the verdict."""
+    """Reasons from runs that did not end as planned."""
     planned = len(baseline.plan.claims) if baseline.plan else 0
     reasons = []
     if failure := candidate.failure:
@@ -290,7 +276,7 @@ def _excusable(
         if change.claim and (kind := change.change.policy_key):
             yield _Excusable(kind, change.id, change.claim.family, change.claim.subject.fields)
     for drift in drifted:
-        if (kind := policy_kind(drift)) in POLICY_KINDS:
+        if (kind := drift.policy_kind).tag:
             yield _Excusable(f"drift.{kind}", drift.subject, f"drift.{kind}", drift.fields)
     for finding in timed:
         yield _Excusable(finding.kind, finding.workload or "", finding.kind, finding.fields)
@@ -344,8 +330,8 @@ class _Judge:
     def drift(self, drifted: Sequence[Drift], streams: Streams) -> Iterator[Reason]:
         """Reasons from what changed though it may be right on both sides."""
         digests = streams.same + len(streams.changed)
-        for kind in POLICY_KINDS:
-            alike = [drift for drift in drifted if policy_kind(drift) == kind]
+        for kind in Kind:
+            alike = [drift for drift in drifted if drift.policy_kind is kind]
             for waivers, members in self._apart(f"drift.{kind}", alike, lambda drift: drift.subject):
                 for topic in topics(members, digests):
                     names = tuple(member.subject for member in topic.members)
@@ -353,7 +339,7 @@ class _Judge:
                     yield from self._reason(f"drift.{kind}", topic.text, names, details=details, waivers=waivers)
 
     def surroundings(self, before: Environment | None, after: Environment | None) -> Iterator[Reason]:
-        """Reasons from what differs beside torch."""
+        """Reasons from differences other than torch."""
         if before is None or after is None:
             return
         packages = [
@@ -362,7 +348,7 @@ class _Judge:
         ]
         pythons = [{"python": side.python} for side in (before, after)]
         differing = {
-            "surroundings.packages": ("package versions beside torch differ", _differences(*packages)),
+            "surroundings.packages": ("versions of packages other than torch differ", _differences(*packages)),
             "surroundings.machine": ("the machines differ", _differences(before.machine, after.machine)),
             "surroundings.python": (
                 "Python differs",
@@ -439,12 +425,12 @@ def _stanza(reasons: Iterable[Reason], found: Iterable[_Excusable], torch_versio
 
 
 def _undecidable(text: str) -> Reason:
-    """What no policy can make a verdict of."""
+    """Reason that no policy can make a verdict of."""
     return Reason(outcome=Outcome.NO_EVIDENCE, kind="completeness", text=text)
 
 
 def _told(members: Sequence[ClaimChange], change: Change) -> Iterator[tuple[str, Sequence[ClaimChange]]]:
-    """What is to be said of claims to which the same happened: a sentence for each topic, or for each known defect."""
+    """Sentences on claims of one classification: one for each topic, or for each known defect."""
     if change is Change.REGISTERED:
         for defect, found in by_defect(members).items():
             families = len({member.topic[0] for member in found})
@@ -457,7 +443,7 @@ def _told(members: Sequence[ClaimChange], change: Change) -> Iterator[tuple[str,
 
 
 def _in_numbers(change: ClaimChange, count: str = "") -> str:
-    """What is violated, and by how much on either side."""
+    """Subject of a claim, and its effect on both sides."""
     family, initializer, dtype = change.topic
     before, after = change.baseline, change.candidate
     subject = f"{family} of {initializer} in {dtype}{count}: "
@@ -466,17 +452,8 @@ def _in_numbers(change: ClaimChange, count: str = "") -> str:
     unit = after.effect.unit if after and after.effect else None
     likely = f", {p_value(after.p)}" if after and after.p is not None else ""
     now, then = measured(after), measured(before)
-    beside = "the same in the baseline" if now == then else f"baseline: {measured(before, unit)}"
-    return f"{subject}{now} ({beside}){likely}"
-
-
-def undecided(changes: Iterable[ClaimChange]) -> Counter[str]:
-    """Why neither side could tell, with how many claims each reason leaves open."""
-    notes = Counter[str]()
-    for change in changes:
-        if change.change is Change.UNTOLD and change.candidate:
-            notes[change.candidate.note or "no reason given"] += 1
-    return notes
+    compared = "the same in the baseline" if now == then else f"baseline: {measured(before, unit)}"
+    return f"{subject}{now} ({compared}){likely}"
 
 
 def _streams(baseline: Run, candidate: Run) -> Streams:
@@ -493,7 +470,7 @@ _OF_TORCH = re.compile(r"torch|triton|pytorch-triton.*|(nvidia|cuda)-.*")
 
 
 def _differences(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
-    """What differs, by name; long values (lists of CPU flags) are not shown."""
+    """Differences by name; long values (lists of CPU flags) are not shown."""
     names = [name for name in sorted(before.keys() | after.keys()) if before.get(name) != after.get(name)]
     values = [(str(before.get(name, "none")), str(after.get(name, "none"))) for name in names]
     return [
@@ -510,21 +487,19 @@ _RELEASED = re.compile(r"(\d+\.\d+\.\d+)(\+(cpu|cu\d+|rocm[\d.]+|xpu))?")
 """A version that an index has; what else a build calls itself (nightlies, own builds) is not asked for by name."""
 
 
+def plan_options(plan: Plan) -> dict[str, str]:
+    """Options by which a gate, or one suite, asks again what a plan asks."""
+    options = {"--tier": plan.tier, "--device": ",".join(plan.devices), "--seed": str(plan.seed)}
+    return options if plan.target == "torch.nn.init" else options | {"--target": plan.target}
+
+
 def _rerun(baseline: Run, candidate: Run) -> str | None:
     versions = [_RELEASED.fullmatch(run.torch_version) for run in (baseline, candidate)]
     plan = baseline.plan
     if plan is None or not all(versions):
         return None
     before, after = (match[1] for match in versions if match)
-    options = {
-        "--baseline": before,
-        "--candidate": after,
-        "--tier": plan.tier,
-        "--device": ",".join(plan.devices),
-        "--seed": str(plan.seed),
-    }
-    if plan.target != "torch.nn.init":
-        options["--target"] = plan.target
+    options = {"--baseline": before, "--candidate": after, **plan_options(plan)}
     if plan.selection:
         options["-k"] = plan.selection
     return shlex.join(["nox", "-s", "gate", "--", *(word for option in options.items() for word in option)])

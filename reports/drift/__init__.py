@@ -23,7 +23,7 @@ __all__ = ["Drift", "drift_looks", "drifts"]
 
 
 def drifts(baseline: Run, candidate: Run, changes: Sequence[ClaimChange]) -> tuple[Drift, ...]:
-    """What drifted: laws and grids of core subjects, streams, numbers of training, signatures, warnings and errors.
+    """Find drift: laws and grids of core subjects, streams, numbers of training, signatures, warnings and errors.
 
     What only one side recorded is told as "uncompared", unless a side was cut short: then its failure says so. Never
     raises for what a run file may hold.
@@ -31,7 +31,7 @@ def drifts(baseline: Run, candidate: Run, changes: Sequence[ClaimChange]) -> tup
     Args:
         baseline: the torch in use.
         candidate: the torch to come; it was asked the same.
-        changes: what became of each claim: a subject whose claims are violated on a side is told as not conforming.
+        changes: classification of each claim: a subject whose claims are violated on a side is told as not conforming.
     """
     standing = Standing.of(baseline, candidate, changes)
     return (

@@ -1,4 +1,4 @@
-"""What initialization does to learning, on both sides: did the effects of the tutorial's table change between versions?
+"""Effects of initialization on learning: did those of the tutorial's table change between versions?
 
 Files are read, torch is not imported. Both sides trained from the same seeds, so that the seeds are pairs: a release
 that changes nothing but rounding moves a loss or an accuracy up as often as down, which makes the sign test exact.
@@ -17,7 +17,7 @@ from fixtures.record.run_folder import Run
 from fixtures.statistics.formats import FloatArray
 from fixtures.statistics.judgement import SCREEN
 from fixtures.statistics.signs import Signs
-from reports.drift.kinds import Drift, Standing
+from reports.drift.kinds import Drift, Kind, Standing
 from reports.false_alarms import Look
 
 PREFIX = "training.table/"
@@ -25,7 +25,7 @@ PREFIX = "training.table/"
 
 
 class Effects(StrEnum):
-    """What became of one row of the table under one initialization."""
+    """Classification of one row of the table under one initialization."""
 
     IDENTICAL = "identical"
     CHANCE = "within chance"
@@ -39,7 +39,7 @@ class TableDrift:
 
     Attributes:
         name: key of the subject, initialization and row.
-        outcome: what became of it.
+        outcome: its classification.
         text: one sentence.
         p: of the sign test, two-sided; None where nothing was compared.
     """
@@ -61,7 +61,7 @@ def effect_drifts(baseline: Run, candidate: Run, standing: Standing) -> Iterator
     """Rows of the table that changed beyond chance; how many seeds that takes, `table_drifts` tells."""
     for found in table_drifts(baseline, candidate):
         if found.outcome is Effects.CHANGED:
-            yield standing.about_key("effect", found.name, f"{found.name}: {found.text}", found.p)
+            yield standing.about_key(Kind.EFFECT, found.name, f"{found.name}: {found.text}", found.p)
 
 
 def effect_looks(baseline: Run, candidate: Run) -> Iterator[Look]:
@@ -96,6 +96,6 @@ def _compared(name: str, before: FloatArray | None, after: FloatArray | None) ->
 
 
 def _differences(before: FloatArray, after: FloatArray) -> FloatArray:
-    """After minus before; 0 where both are the same infinity, and an infinity has the sign of its side."""
+    """Difference after minus before; 0 where both are the same infinity, and an infinity has the sign of its side."""
     with np.errstate(invalid="ignore"):
         return np.asarray(np.nan_to_num(after - before, nan=0.0, posinf=np.inf, neginf=-np.inf))

@@ -1,4 +1,4 @@
-"""How torch.nn.init is called and how it answers, on both sides."""
+"""Interface of torch.nn.init on both sides: parameters, warnings and errors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from fixtures.record.interface import Answer, Parameter
 from fixtures.record.run_folder import Run
-from reports.drift.kinds import Drift, Standing
+from reports.drift.kinds import Drift, Kind, Standing
 
 TORCH = "torch.nn.init"
 
@@ -20,15 +20,15 @@ def interface_drifts(baseline: Run, candidate: Run, standing: Standing) -> Itera
         if before is not after and not standing.cut_short:
             side = "candidate" if after is None else "baseline"
             text = f"names, parameters, warnings and errors not compared: the {side} has not recorded them"
-            yield standing.about_function("uncompared", _target(baseline, candidate), text)
+            yield standing.about_function(Kind.UNCOMPARED, _target(baseline, candidate), text)
         return
     target = _target(baseline, candidate)
     for name in sorted(before.functions.keys() | after.functions.keys()):
         dotted = f"{target}.{name}"
         if name not in after.functions:
-            yield standing.about_function("signature", dotted, f"{dotted} is gone")
+            yield standing.about_function(Kind.SIGNATURE, dotted, f"{dotted} is gone")
         elif name not in before.functions:
-            yield standing.about_function("signature_added", dotted, f"{dotted} is new")
+            yield standing.about_function(Kind.SIGNATURE_ADDED, dotted, f"{dotted} is new")
         else:
             yield from _function_drifts(dotted, before.functions[name], after.functions[name], standing)
     for call in [call for call in before.answers if call in after.answers]:
@@ -36,7 +36,7 @@ def interface_drifts(baseline: Run, candidate: Run, standing: Standing) -> Itera
         if _events(answers[0]) != _events(answers[1]):
             dotted = f"{target}.{call.partition('(')[0]}"
             text = f"{target}.{call} {_in_words(answers[1])}; the baseline {_in_words(answers[0])}"
-            yield standing.about_function("message", dotted, text, f"{target}.{call}")
+            yield standing.about_function(Kind.MESSAGE, dotted, text, f"{target}.{call}")
 
 
 def _target(baseline: Run, candidate: Run) -> str:
@@ -49,7 +49,7 @@ def _events(answers: Sequence[Answer]) -> list[str]:
 
 
 def _in_words(answers: Sequence[Answer]) -> str:
-    """What happened, and what was said last."""
+    """Events, and the last words."""
     if not answers:
         return "neither warns nor raises"
     said = f" ({answers[-1].words})" if answers[-1].words else ""
@@ -62,12 +62,12 @@ def _function_drifts(
     if before is None or after is None:
         if before is not after:
             side = "candidate" if after is None else "baseline"
-            yield standing.about_function("uncompared", dotted, f"{dotted}: the {side} does not tell its parameters")
+            yield standing.about_function(Kind.UNCOMPARED, dotted, f"{dotted}: the {side} does not tell its parameters")
         return
     if broken := breaking_changes(before, after):
-        yield standing.about_function("signature", dotted, f"{dotted}: {'; '.join(broken)}")
+        yield standing.about_function(Kind.SIGNATURE, dotted, f"{dotted}: {'; '.join(broken)}")
     if added := additions(before, after):
-        yield standing.about_function("signature_added", dotted, f"{dotted}: {'; '.join(added)}")
+        yield standing.about_function(Kind.SIGNATURE_ADDED, dotted, f"{dotted}: {'; '.join(added)}")
 
 
 def breaking_changes(before: Parameters, after: Parameters) -> list[str]:
@@ -99,7 +99,7 @@ def _renamed(before: Parameters, after: Parameters) -> dict[str, str]:
 
 
 def _narrowed(before: Parameter, after: Parameter) -> list[str]:
-    """What one parameter no longer allows."""
+    """Uses of one parameter that are no longer allowed."""
     changes = []
     if before.default != after.default and before.default is not None:
         is_now = "must be given" if after.default is None else f"defaults to {after.default}"
@@ -121,7 +121,7 @@ def _moved(before: Parameters, after: Parameters, renamed: dict[str, str]) -> li
 
 
 def additions(before: Parameters, after: Parameters) -> list[str]:
-    """What a call may do that it could not, in words."""
+    """Changes after which a call may do more than it could, in words."""
     old = {parameter.name: parameter for parameter in before}
     renamed = _renamed(before, after).values()
     added = [

@@ -52,13 +52,13 @@ class Regions:
         return len(self.low)
 
     def sums(self, by_cell: npt.NDArray[np.generic]) -> FloatArray:
-        """What lies in each of them, [m], of a number for each ascending cell."""
+        """Sums over each region, [m], of a number for each ascending cell."""
         before = np.concatenate(([0], np.cumsum(by_cell)))
         return np.asarray(before[self.high] - before[self.low], dtype=np.float64)
 
 
 def regions_of(law: GridLaw, draws: int) -> Regions:
-    """Where to look among so many draws on each side, by the law alone.
+    """Regions to look at among `draws` draws on each side, by the law alone.
 
     Intervals of equal mass, all on one side of a cut between them, and all between two such cuts around the middle: for
     lumps, shifts and scales. Tails, and all between two of them, down to LEAST_COUNT expected weights: for cuts. Tails
@@ -86,7 +86,7 @@ def regions_of(law: GridLaw, draws: int) -> Regions:
 
 @dataclass(frozen=True, eq=False)
 class TwoSamples:
-    """Counts of the weights of one subject on both sides, each [65 536] by cell code, beside the law it is promised."""
+    """Counts of the weights of one subject on both sides, each [65 536] by cell code, and its promised law."""
 
     law: GridLaw
     baseline: Counts
@@ -99,7 +99,7 @@ class TwoSamples:
 
     @cached_property
     def regions(self) -> Regions:
-        """Where to look; the smaller side decides how far out."""
+        """Regions to look at; the smaller side decides how far out."""
         return regions_of(self.law, min(self.sizes))
 
     @cached_property
@@ -166,7 +166,7 @@ class TwoSamples:
 
     @property
     def moved(self) -> tuple[float, float] | None:
-        """By how much the mean has moved, in promised std, and the std, relatively; None without finite spread.
+        """Change of the mean, in promised std, and of the std, relative; None without finite spread.
 
         A float32 or float64 counts as the middle of its cell: what that errs by is the same on both sides.
         """
@@ -182,8 +182,8 @@ class TwoSamples:
     def expected_values(self) -> npt.NDArray[np.intp]:
         """Ascending cells that are looked for one by one; of half types these are values.
 
-        Those of which one side has so many that none on the other would be beyond chance: of t weights of a value, one
-        side has none with probability (n1 / N)**t or (n2 / N)**t at most. They are so many with probability 1 - 1e-6.
+        Those of which one side has enough that none on the other would be beyond chance: of t weights of a value, one
+        side has none with probability (n1 / N)**t or (n2 / N)**t at most. They are enough with probability 1 - 1e-6.
         """
         share = max(self.sizes) / sum(self.sizes)
         level = CERTAIN / max(1, len(self.law.occupied))
@@ -206,7 +206,7 @@ class TwoSamples:
 
 @dataclass(frozen=True)
 class Difference:
-    """Where two samples differ, in promised std from the promised mean, and the share of weights that lies there."""
+    """Region where two samples differ, in promised std from the promised mean, and the share of weights in it."""
 
     place: str
     baseline: float
@@ -235,7 +235,7 @@ DERIVATIVE_STEP = 1e-4
 
 
 def _mean_and_std(values: FloatArray, counts: Counts) -> tuple[float, float]:
-    """Of values that occur so often; NaN where none does."""
+    """Mean and std of values that occur `counts` times; NaN where none does."""
     occupied = np.flatnonzero(counts)
     if not len(occupied):
         return math.nan, math.nan

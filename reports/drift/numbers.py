@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
@@ -18,24 +17,33 @@ from fixtures.record.run_folder import Run
 from fixtures.statistics.formats import FloatArray, spacing
 from fixtures.training.trajectory import Numbers, Trajectory, recorded_in
 from reports.drift.kinds import Drift, Kind, Standing
+from reports.kinds import Kinds
 
 STORED = spacing(1.0, "float32")
 """Relative: all numbers were stored in float32 once, whatever moving the weights does to them (Adam's first update has
 one size for all gradients)."""
 
 
-class Outcome(StrEnum):
-    """What became of one training run from the baseline to the candidate."""
+class Outcome(Kinds):
+    """Classification of one training run from the baseline to the candidate; what a reader should see first is first.
 
-    IDENTICAL = "identical"
-    ROUNDING = "within rounding"
-    DIFFERENT = "different"
-    UNCOMPARED = "uncompared"
+    Attributes:
+        tone: of its mark on the page.
+        kind: of drift that it is; None where it is none.
+    """
+
+    tone: str
+    kind: Kind | None
+
+    DIFFERENT = "different", "bad", Kind.NUMBERS
+    UNCOMPARED = "uncompared", "warn", Kind.UNCOMPARED
+    ROUNDING = "within rounding", "fine", Kind.NUMBERS_ROUNDING
+    IDENTICAL = "identical", "fine", None
 
 
 @dataclass(frozen=True)
 class Departure:
-    """How far one training run is from another beside what rounding explains: relative, [steps, 1 + 2 layers] each.
+    """Distance of one training run from another, and what rounding explains: relative, [steps, 1 + 2 layers] each.
 
     Attributes:
         deviation: of the candidate's quantities from the baseline's.
@@ -49,7 +57,7 @@ class Departure:
 
     @property
     def tells(self) -> npt.NDArray[np.bool_]:
-        """Where rounding leaves anything to tell: beyond, a norm or a loss may change by its own size."""
+        """Mask of what rounding leaves anything to tell of: beyond, a norm or a loss may change by its own size."""
         return self.allowed < 1
 
     @property
@@ -71,7 +79,7 @@ class TrainingDrift:
 
     Attributes:
         subject: key of the subject: optimizer, dtype, network, device.
-        outcome: what became of it; a network that rounding makes unpredictable is told by what remains.
+        outcome: its classification; a network that rounding makes unpredictable is told by what remains.
         text: one sentence: the first step and layer that departs, in its bits or beyond rounding.
         strain: largest deviation as a share of what rounding explains; above 1 where it is different.
         ulps: largest deviation in units of what moving every weight by one ulp does.
@@ -103,12 +111,10 @@ def training_drifts(baseline: Run, candidate: Run) -> Iterator[TrainingDrift]:
 
 def numbers_drifts(baseline: Run, candidate: Run, standing: Standing) -> Iterator[Drift]:
     """Training runs that did not come out the same, or cannot be compared."""
-    kinds: dict[Outcome, Kind] = {Outcome.DIFFERENT: "numbers", Outcome.ROUNDING: "numbers_rounding"}
     for found in training_drifts(baseline, candidate):
-        if found.outcome in kinds:
-            yield standing.about_key(kinds[found.outcome], found.subject, f"{found.subject}: {found.text}")
-        elif found.outcome is Outcome.UNCOMPARED and not standing.cut_short:
-            yield standing.about_key("uncompared", found.subject, f"{found.subject}: {found.text}")
+        kind = found.outcome.kind
+        if kind and not (kind is Kind.UNCOMPARED and standing.cut_short):
+            yield standing.about_key(kind, found.subject, f"{found.subject}: {found.text}")
 
 
 def _read(runs: dict[str, dict[str, npt.NDArray[np.generic]]], subject: str) -> Numbers:
@@ -118,12 +124,12 @@ def _read(runs: dict[str, dict[str, npt.NDArray[np.generic]]], subject: str) -> 
 
 
 def same_start(baseline: Numbers, candidate: Numbers) -> bool:
-    """Whether two training runs can be compared: as many steps and layers, from the same weights and data."""
+    """Tell whether two training runs can be compared: as many steps and layers, from the same weights and data."""
     return baseline.digests.shape == candidate.digests.shape and np.array_equal(baseline.start, candidate.start)
 
 
 def departure(baseline: Numbers, candidate: Numbers) -> Departure:
-    """How far two training runs of as many steps and layers are apart, and what rounding explains of it."""
+    """Compare two training runs of as many steps and layers with what rounding explains."""
     with np.errstate(over="ignore"):
         explained = 2 * _largest_so_far(baseline, candidate, "rounded")
     return Departure(

@@ -17,10 +17,10 @@ from fixtures.statistics.judgement import CERTAIN
 from fixtures.statistics.laws import GridLaw, grid_law, promised_law
 from fixtures.weights.sketch import COUNTS, SALT, SALTED
 from fixtures.words.wording import p_value, plural
-from reports.drift.kinds import Drift, Standing
+from reports.drift.kinds import Drift, Kind, Standing
 from reports.drift.laws import FALSE_ALARM_PER_LOOK, Counts, NoCounts, TwoSamples, counts_of
 from reports.false_alarms import Look
-from reports.selecting import selection
+from reports.selection import selection
 
 Arrays = dict[str, npt.NDArray[np.generic]]
 
@@ -66,7 +66,7 @@ def _core_subjects(baseline: Run, candidate: Run) -> Iterable[Subject]:
 
 
 def _sketch(run: Run, subject: Subject) -> Arrays:
-    """What a run keeps of the draws that both sides made from one seed."""
+    """Arrays that a run keeps of the draws that both sides made from one seed."""
     own = {f"{subject.key}/{name}" for name in (SALTED, SALT)}
     common = [name for name in run.sketches if name.startswith(f"{subject.key}/") and name not in own]
     return {name: run.sketches[name] for name in common}
@@ -82,23 +82,23 @@ def _identical(before: Arrays, after: Arrays) -> bool:
 
 
 def _uncompared(subject: Subject, why: str, standing: Standing) -> Drift:
-    return standing.about_subject("uncompared", subject, f"{subject.key}: laws not compared: {why}")
+    return standing.about_subject(Kind.UNCOMPARED, subject, f"{subject.key}: laws not compared: {why}")
 
 
 def _compared(subject: Subject, sides: tuple[Run, Run], standing: Standing) -> Iterator[Drift]:
     if _identical(*(_sketch(run, subject) for run in sides)):
         drawn = plural(int(_counts(sides[0], SIDES[0], subject, COUNTS).sum()), "draw")
         text = f"{subject.key}: {drawn} from one seed are the same on both sides, as far as their sketch tells"
-        yield standing.about_subject("same_stream", subject, text)
+        yield standing.about_subject(Kind.SAME_STREAM, subject, text)
         return
     samples = _two_samples(subject, sides)
     rerun = tuple(_rerun(subject, *side) for side in zip(sides, SIDES, strict=True))
     if samples.p < CERTAIN:
         text, p, effect = _law_drift(subject, samples)
-        yield standing.about_subject("law", subject, text, p=p, effect=effect, rerun=rerun)
+        yield standing.about_subject(Kind.LAW, subject, text, p=p, effect=effect, rerun=rerun)
     if subject.dtype in HALF_TYPES and samples.values_of_one_side.p < CERTAIN:
         text, p, effect = _grid_drift(subject, samples)
-        yield standing.about_subject("grid", subject, text, p=p, effect=effect, rerun=rerun)
+        yield standing.about_subject(Kind.GRID, subject, text, p=p, effect=effect, rerun=rerun)
 
 
 def _two_samples(subject: Subject, sides: tuple[Run, Run]) -> TwoSamples:
@@ -156,7 +156,7 @@ def _rerun(subject: Subject, run: Run, side: str) -> str:
 
 
 def _law_drift(subject: Subject, samples: TwoSamples) -> tuple[str, float, Effect]:
-    """In words, p-value, and size."""
+    """Drift in words, p-value, and size."""
     worst = samples.worst
     before, after = 100 * worst.baseline, 100 * worst.candidate
     text = f"another law of {subject.key}: {after:.3g}% of the weights lie {worst.place} instead of {before:.3g}%"
@@ -169,7 +169,7 @@ def _law_drift(subject: Subject, samples: TwoSamples) -> tuple[str, float, Effec
 
 
 def _grid_drift(subject: Subject, samples: TwoSamples) -> tuple[str, float, Effect]:
-    """In words, p-value, and size."""
+    """Drift in words, p-value, and size."""
     found = samples.values_of_one_side
     p = max(found.p, SMALLEST_P)
     text = (

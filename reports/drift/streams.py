@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
 from fixtures.record.run_folder import Run
 from fixtures.record.subject import Subject
-from reports.drift.kinds import Drift, Standing
+from reports.drift.kinds import Drift, Kind, Standing
 
 
 def stream_drifts(baseline: Run, candidate: Run, standing: Standing) -> Iterator[Drift]:
@@ -18,15 +17,13 @@ def stream_drifts(baseline: Run, candidate: Run, standing: Standing) -> Iterator
         if before.get(key) == after.get(key):
             continue
         if key in before and key in after:
-            yield _drift("stream", key, f"{key}: the same seed gives other weights", subjects, standing)
+            yield _drift(Kind.STREAM, key, f"{key}: the same seed gives other weights", subjects, standing)
         elif not standing.cut_short:
             side = "baseline" if key in before else "candidate"
-            yield _drift("uncompared", key, f"{key}: only the {side} has a fixed-seed digest", subjects, standing)
+            yield _drift(Kind.UNCOMPARED, key, f"{key}: only the {side} has a fixed-seed digest", subjects, standing)
 
 
-def _drift(
-    kind: Literal["stream", "uncompared"], key: str, text: str, subjects: dict[str, Subject], standing: Standing
-) -> Drift:
+def _drift(kind: Kind, key: str, text: str, subjects: dict[str, Subject], standing: Standing) -> Drift:
     if key in subjects:
         return standing.about_subject(kind, subjects[key], text)
     return Drift(kind=kind, subject=key, text=text, fields={"name": key})

@@ -13,32 +13,29 @@ from typing import Any
 
 import msgspec
 
-from fixtures.record.claim import Claim, Verdict
 from fixtures.record.safe_text import printable
-from fixtures.words.wording import measured, p_value, plural, size
-from reports.comparison import Change, ClaimChange, plainness
-from reports.selecting import selection
+from reports.comparison import Change
+from reports.selection import selection
+from reports.view.claims import ClaimRow, Reading
 
 MOST_BYTES = 3 << 20
-"""Of claims in a page that is to stay below 5 MB, drawings and all. The whole quick tier takes half of it."""
+"""Room for claims in a page that is to stay below 5 MB, drawings and all. The whole quick tier takes half of it."""
 
 
 @dataclass(frozen=True)
 class ClaimList:
-    """What is embedded of the claims.
+    """Claims that are embedded.
 
     Attributes:
         document: JSON that is safe inside a script element.
         place: row of each claim, by id.
         about: rows by subject key.
-        embedded: how many claims are in it.
         left_out: how many are not, all of them held on both sides; claims.jsonl has them.
     """
 
     document: str
     place: Mapping[str, int]
     about: Mapping[str, Sequence[int]]
-    embedded: int
     left_out: int
 
     def rows(self, names: Iterable[str]) -> list[int]:
@@ -49,28 +46,20 @@ class ClaimList:
         return sorted(found)
 
 
-def claim_list(
-    changes: Iterable[ClaimChange], references: Mapping[str, str], most_bytes: int = MOST_BYTES
-) -> ClaimList:
+def claim_list(claims: Iterable[ClaimRow], references: Mapping[str, str], most_bytes: int = MOST_BYTES) -> ClaimList:
     """All claims, those first that a reader wants to see; as many of those that hold as there is room for."""
-    ordered = sorted(changes, key=_importance)
-    must = sum(change.change is not Change.HELD for change in ordered)
+    ordered = sorted(claims, key=lambda claim: claim.importance)
+    must = sum(claim.change is not Change.HELD for claim in ordered)
     document, shown = _document(ordered, references), len(ordered)
     while len(document) > most_bytes and shown > must:
         # Held claims are of about equal length: one or two rounds end this, and each leaves out at least one.
         shown = max(must, min(shown - 1, int(shown * most_bytes / len(document))))
         document = _document(ordered[:shown], references)
     about: dict[str, list[int]] = {}
-    for row, change in enumerate(ordered[:shown]):
-        if change.claim:
-            about.setdefault(change.claim.subject.key, []).append(row)
-    place = {change.id: row for row, change in enumerate(ordered[:shown])}
-    return ClaimList(document, place, about, shown, len(ordered) - shown)
-
-
-def _importance(change: ClaimChange) -> tuple[int, float, float]:
-    plain = plainness(change.violation) if change.violation else (1.0, 0.0)
-    return (change.change.rank, *plain)
+    for row, claim in enumerate(ordered[:shown]):
+        about.setdefault(claim.subject, []).append(row)
+    place = {claim.id: row for row, claim in enumerate(ordered[:shown])}
+    return ClaimList(document, place, about, len(ordered) - shown)
 
 
 class _Texts:
@@ -79,53 +68,52 @@ class _Texts:
     def __init__(self) -> None:
         self.index: dict[str, int] = {"": 0}
 
-    def __call__(self, text: object) -> int:
-        shown = "" if text is None else printable(text)
-        return self.index.setdefault(shown, len(self.index))
+    def __call__(self, text: str) -> int:
+        return self.index.setdefault(printable(text), len(self.index))
 
 
-def _document(changes: Sequence[ClaimChange], references: Mapping[str, str]) -> str:
+READINGS = {
+    "verdict": "verdict",
+    "measured": "effect",
+    "chance under the law": "chance",
+    "would have been seen from": "detectable",
+    "looked at": "samples",
+    "note": "note",
+    "registered as": "known",
+    "seed": "seed",
+}
+"""Rows of the table that a claim opens to, and the field of a side that each shows."""
+
+
+def _document(claims: Sequence[ClaimRow], references: Mapping[str, str]) -> str:
     texts = _Texts()
     subjects: dict[str, list[int]] = {}
     numbers: dict[str, int] = {}
     rows: list[list[Any]] = []
-    for change in changes:
-        claim = change.claim
-        key = claim.subject.key if claim else change.id
-        if key not in numbers:
-            numbers[key] = len(numbers)
-            dtype, device = (claim.subject.dtype, claim.subject.device) if claim else ("", "")
-            subjects[key] = [texts(key), texts(dtype), texts(device), texts(selection(key))]
-        family, statement = (claim.family, claim.statement) if claim else (change.id.partition("/")[0], "")
-        before, after = _side(change.baseline, texts), _side(change.candidate, texts)
+    for claim in claims:
+        if claim.subject not in numbers:
+            numbers[claim.subject] = len(numbers)
+            told = (claim.subject, claim.dtype, claim.device, selection(claim.subject))
+            subjects[claim.subject] = [texts(text) for text in told]
+        before, after = (_side(side, texts) for side in (claim.baseline, claim.candidate))
         sides = [before, 1 if before == after and before is not None else after]
-        rows.append([change.change.rank, texts(family), numbers[key], texts(statement), *sides])
-    known = {printable(name): printable(reference) for name, reference in references.items()}
+        family, statement = texts(claim.family), texts(claim.shown.statement if claim.shown else "")
+        rows.append([claim.change.rank, family, numbers[claim.subject], statement, *sides])
     document = {
-        "changes": [str(change) for change in Change],
+        "changes": [{"words": change, "tone": change.tone, "held": change is Change.HELD} for change in Change],
+        "readings": list(READINGS),
+        "known": list(READINGS.values()).index("known"),
         "texts": list(texts.index),
         "subjects": list(subjects.values()),
-        "references": known,
+        "references": {printable(name): printable(reference) for name, reference in references.items()},
         "rows": rows,
     }
     return safe_json(document)
 
 
-def _side(claim: Claim | None, texts: _Texts) -> list[int] | None:
-    """Verdict, effect, p-value, detectable effect, samples, note, registered violation, seed; as texts."""
-    if claim is None:
-        return None
-    counted = claim.effect is not None and not (claim.p is None and claim.note)
-    return [
-        texts(str(claim.verdict)),
-        texts(measured(claim) if counted or claim.verdict is Verdict.VIOLATED else None),
-        texts(p_value(claim.p) if claim.p is not None else None),
-        texts(size(claim.detectable) if claim.detectable else None),
-        texts(plural(claim.n, "sample") if claim.n else None),
-        texts(claim.note),
-        texts(claim.known),
-        texts(claim.seed),
-    ]
+def _side(side: Reading | None, texts: _Texts) -> list[int] | None:
+    """Texts of one side, in the order of READINGS."""
+    return None if side is None else [texts(getattr(side, field)) for field in READINGS.values()]
 
 
 def safe_json(document: object) -> str:

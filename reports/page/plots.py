@@ -1,4 +1,4 @@
-"""What is drawn on a page, with matplotlib. Numbers in, figures out; texts beside a figure are the page's.
+"""Plots of a page, by matplotlib. Numbers in, figures out; texts beside a figure are the page's.
 
 Sizes are in points of a drawing 360 wide: a column of the page is half as wide again, a phone as wide as that.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
@@ -18,12 +17,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter
 
 from fixtures.statistics.formats import FloatArray
-from reports.page.curves import Curves, Strain
-from reports.page.depths import Bands
-from reports.page.marginals import Marginal, band
 from reports.page.svg import COLOURS
-
-BASELINE, CANDIDATE = "baseline", "candidate"
+from reports.view.curves import Curves, Strain
+from reports.view.depths import Bands
+from reports.view.forests import BASELINE, CANDIDATE, Forest, Row
+from reports.view.marginals import Marginal, band
+from reports.view.timings import Interval
 
 WIDTH = 5.0
 """Inches, 72 points each."""
@@ -226,12 +225,12 @@ def _axes_above_strain(strain: Strain | None) -> tuple[Figure, Axes, Axes | None
 
 
 LEAST_STRAIN, MOST_STRAIN = -4, 6
-"""Powers of ten between which shares of what rounding explains are told apart: a ten thousandth is less than what
+"""Powers of ten between which shares of what rounding explains are distinguished: a ten thousandth is less than what
 one unit in the last place makes of 1024."""
 
 
 def _decades(share: FloatArray) -> FloatArray:
-    """log10 within what is told apart; nothing at all and infinitely much are its ends, NaN stays."""
+    """log10 within what is distinguished; nothing at all and infinitely much are its ends, NaN stays."""
     return np.asarray(_log10(share).clip(LEAST_STRAIN, MOST_STRAIN))
 
 
@@ -245,7 +244,7 @@ MOST_DRAWN = 1e6
 
 
 def _drawable(values: FloatArray) -> FloatArray:
-    """The same with gaps where a number is none that a drawing has room for."""
+    """Values with gaps where a number is none that a drawing has room for."""
     with np.errstate(invalid="ignore"):
         return np.where(np.abs(values) < MOST_DRAWN, values, np.nan)
 
@@ -284,48 +283,21 @@ def _number_places(axes: Axes, below: Axes | None, most: int, label: str) -> Non
         axes.xaxis.set_major_formatter(NullFormatter())
 
 
-@dataclass(frozen=True)
-class Interval:
-    """A measured effect and the interval around it."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of a forest: what it is about, what was measured on either side, what is fine, whether it is amiss."""
-
-    label: str
-    sides: Mapping[str, Interval]
-    is_wrong: bool = False
-    fine: tuple[float, float] | None = None
-
-
 ROW = 27
 """Points of a row: its label, and below it the intervals of both sides."""
 
 
-def forest(
-    rows: Sequence[Row],
-    label: str,
-    *,
-    among: Sequence[Row] = (),
-    ratio: bool = False,
-) -> Figure:
+def forest(found: Forest, rows: Sequence[Row]) -> Figure:
     """Effects with their intervals, a row each, what is amiss marked by its colour and a cross, what is fine shaded.
 
     Args:
-        rows: at least one, drawn from the top down.
-        label: of the axis, with its unit.
-        among: all rows, where these are some of them; drawings beside each other then share their scale.
-        ratio: effects are factors around 1 on a logarithmic scale, not differences from 0.
+        found: the whole forest: drawings beside each other share its scale.
+        rows: those to draw, one or more, from the top down.
     """
     figure, axes = _axes(ROW * len(rows) + 44, left=12)
-    intervals = [interval for row in among or rows for interval in row.sides.values()]
-    _effect_scale(axes, intervals, [end for row in among or rows for end in row.fine or ()], ratio=ratio)
-    axes.axvline(1 if ratio else 0, color=INK, linestyle=DASHED, linewidth=1, zorder=2)
+    intervals = [interval for row in found.rows for interval in row.sides.values()]
+    _effect_scale(axes, intervals, [end for row in found.rows for end in row.fine or ()], ratio=found.ratio)
+    axes.axvline(1 if found.ratio else 0, color=INK, linestyle=DASHED, linewidth=1, zorder=2)
     for number, row in enumerate(rows):
         place = -number
         if row.fine:
@@ -353,7 +325,7 @@ def forest(
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x")
     axes.set_axisbelow(True)
-    axes.set_xlabel(label)
+    axes.set_xlabel(found.axis)
     return figure
 
 

@@ -31,7 +31,7 @@ PALETTE = {
 """Colours that drawings are made with (those of the light page), and the CSS variable that stands for each."""
 
 COLOURS = {name: colour for colour, name in PALETTE.items()}
-"""The same by name, for whoever draws."""
+"""Colours by name."""
 
 LONGEST = 1000
 """Characters of a title or a description."""

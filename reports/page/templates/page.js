@@ -2,10 +2,8 @@
 // Filters and opens claims. Everything is shown as text (textContent), nothing is fetched, and numbers come in words.
 (() => {
   const data = JSON.parse(document.getElementById("claim-data").textContent);
-  const { texts, subjects, rows, changes, references } = data;
+  const { texts, subjects, rows, changes, readings, references } = data;
   const FIRST = 50, MORE = 250;
-  const TONES = ["bad", "bad", "open", "open", "warn", "warn", "warn", "fine", "fine", "open", ""];
-  const HELD = changes.length - 1;
   const form = document.getElementById("filters");
   const list = document.getElementById("claim-list");
   const found = document.getElementById("found");
@@ -50,8 +48,8 @@
     options("dtype", name => name || "none", byName(row => texts[subject(row)[1]]));
     options("device", name => name || "none", byName(row => texts[subject(row)[2]]));
     const kinds = [...tally(row => row[0])].sort((a, b) => a[0] - b[0]);
-    const remarkable = kinds.filter(kind => kind[0] !== HELD).reduce((sum, kind) => sum + kind[1], 0);
-    options("verdict", value => (value === "remarkable" ? "all but held" : changes[value]), [
+    const remarkable = kinds.filter(kind => !changes[kind[0]].held).reduce((sum, kind) => sum + kind[1], 0);
+    options("verdict", value => (value === "remarkable" ? "all but held" : changes[value].words), [
       ["remarkable", remarkable],
       ...kinds,
     ]);
@@ -64,7 +62,7 @@
     const holds = row => {
       if (only && !only.has(row)) return false;
       if (f.value && topic(family(row)) !== f.value) return false;
-      if (v.value === "remarkable" && row[0] === HELD) return false;
+      if (v.value === "remarkable" && changes[row[0]].held) return false;
       if (v.value !== "" && v.value !== "remarkable" && row[0] !== Number(v.value)) return false;
       if (dtype.selectedIndex && texts[subject(row)[1]] !== dtype.value) return false;
       if (device.selectedIndex && texts[subject(row)[2]] !== device.value) return false;
@@ -98,7 +96,7 @@
   }
 
   function line(row) {
-    const item = element("li"), details = element("details"), summary = element("summary", TONES[row[0]]);
+    const item = element("li"), details = element("details"), summary = element("summary", changes[row[0]].tone);
     const what = element("span", "what");
     what.append(element("span", "family", family(row)), element("span", "key", texts[subject(row)[0]]));
     const [before, after] = sides(row).map((side, number) => {
@@ -106,7 +104,7 @@
       cell.append(element("span", "label", number ? "candidate: " : "baseline: "), said(side));
       return cell;
     });
-    summary.append(element("span", "was", changes[row[0]]), what, before, after);
+    summary.append(element("span", "was", changes[row[0]].words), what, before, after);
     details.append(summary);
     details.addEventListener("toggle", () => details.open && details.children.length === 1 && details.append(body(row)));
     item.append(details);
@@ -120,7 +118,7 @@
       law.append(element("b", "", "Claim: "), texts[row[3]]);
       made.append(law);
     }
-    made.append(readings(row));
+    made.append(table(row));
     const selected = `-k '${texts[subject(row)[3]]}'`;
     if (data.gate) made.append(element("p", "", "Ask both sides again:"), command(`${data.gate} ${selected}`));
     const suite = data.suites[family(row).split(".")[0]] || "suites";
@@ -132,24 +130,22 @@
     return made;
   }
 
-  const NAMES = ["verdict", "measured", "chance under the law", "would have been seen from", "looked at", "note", "registered as", "seed"];
-
-  function readings(row) {
-    const scroll = element("div", "scroll"), table = element("table"), head = element("tr");
+  function table(row) {
+    const scroll = element("div", "scroll"), made = element("table"), head = element("tr");
     head.append(element("th"), element("th", "", "baseline"), element("th", "", "candidate"));
-    table.append(element("thead"));
-    table.tHead.append(head);
+    made.append(element("thead"));
+    made.tHead.append(head);
     const lines = element("tbody"), both = sides(row);
-    NAMES.forEach((name, place) => {
+    readings.forEach((name, place) => {
       const values = both.map(side => (side ? texts[side[place]] : place ? "" : "no finding"));
       if (!values.some(Boolean)) return;
       const tr = element("tr");
       tr.append(element("th", "", name), ...values.map(value => element("td", "", value || "–")));
-      if (place === 6) values.forEach((value, number) => refer(tr.children[number + 1], value));
+      if (place === data.known) values.forEach((value, number) => refer(tr.children[number + 1], value));
       lines.append(tr);
     });
-    table.append(lines);
-    scroll.append(table);
+    made.append(lines);
+    scroll.append(made);
     return scroll;
   }
 

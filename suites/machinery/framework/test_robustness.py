@@ -17,7 +17,7 @@ from fixtures.record import file_names, run_folder
 from fixtures.record.file_names import ROOT
 from fixtures.record.run_folder import RecordError, read_claims, read_run, write_record
 from fixtures.target.target import load_target
-from reports import commands, keeping_commands
+from reports.commands import command_line, run_folders
 from suites.conftest import Controller, target_key
 from suites.framework.recorder import Recorder
 from suites.framework.settings import read_settings
@@ -41,7 +41,7 @@ WRITING = """\
 import itertools, sys
 from pathlib import Path
 from fixtures.record import file_names, run_folder
-from reports import accepting
+from reports.commands import acceptance
 from suites.machinery.making.runs import claim, plan, run, subject
 folder, what = Path(sys.argv[1]), sys.argv[2]
 made = run(*(claim(subject=subject(shape=(8, 8 + number))) for number in range(2000)))
@@ -52,7 +52,7 @@ for turn in itertools.count():
     elif what == "claims":
         run_folder.write_claims(folder, made.claims.values())
     else:
-        accepting.accept(made, "old", folder, replace=True)
+        acceptance.accept(made, "old", folder, replace=True)
 """
 
 KILLS = 8
@@ -115,7 +115,7 @@ def test_a_verdict_without_room_is_one_line_and_no_verdict(full_disk, tmp_path, 
     base, candidate = write(tmp_path / "base", run(*CLAIMS.values())), write(full_disk / "run", run(*CLAIMS.values()))
     fill(full_disk)
 
-    assert commands.run(["gate", str(base), str(candidate)]) == 2
+    assert command_line.run(["gate", str(base), str(candidate)]) == 2
 
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"error: {candidate}")
@@ -128,11 +128,11 @@ def test_a_verdict_without_room_is_one_line_and_no_verdict(full_disk, tmp_path, 
 def test_a_run_that_is_made_of_runs_without_room_is_one_line_and_no_run(
     full_disk, tmp_path, capsys, monkeypatch, arguments
 ):
-    monkeypatch.setattr(keeping_commands, "ACCEPTED", full_disk)
+    monkeypatch.setattr(run_folders, "ACCEPTED", full_disk)
     base, b = write(tmp_path / "base", run(claim())), write(tmp_path / "b", run(contract()))
     fill(full_disk, leave=4096)
 
-    assert commands.run([word.format(base=base, b=b, x=full_disk / "x") for word in arguments]) == 2
+    assert command_line.run([word.format(base=base, b=b, x=full_disk / "x") for word in arguments]) == 2
 
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith(f"{full_disk / 'x'}: cannot be written (No space left on device)")

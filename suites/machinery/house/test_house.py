@@ -302,7 +302,7 @@ def test_every_file_that_prose_names_is_there():
 
 # Kinds are listed by their enumeration alone, and devices are asked for properties
 
-KINDS = ("Change", "Effects")
+KINDS = ("Change", "Effects", "Kind", "Outcome")
 
 
 def lists_of_kinds(file: Path) -> int:

@@ -116,15 +116,12 @@ def phrases(module: str) -> Iterator[str]:
 
 EXCEPTIONS: dict[Callable[[str], Iterator[str]], set[str]] = {
     openings: {
-        *("fixtures.faults", "fixtures.propagation", "fixtures.record", "fixtures.rules", "fixtures.words", "reports"),
+        *("fixtures.faults", "fixtures.propagation", "fixtures.record", "fixtures.rules"),
         *("suites.framework", "suites.propagation", "suites.weights"),
-        *(
-            f"suites.machinery.{name}"
-            for name in ("faults", "framework", "making", "propagation", "record", "reports", "rules")
-        ),
+        *(f"suites.machinery.{name}" for name in ("faults", "framework", "making", "propagation", "record", "rules")),
     },
     undescribed: {
-        *("fixtures.propagation", "fixtures.rules", "reports", "suites.framework"),
+        *("fixtures.propagation", "fixtures.rules", "suites.framework"),
         *("suites.machinery.faults", "suites.machinery.making"),
     },
     gerunds: {
@@ -133,12 +130,11 @@ EXCEPTIONS: dict[Callable[[str], Iterator[str]], set[str]] = {
             "fixtures.propagation",
             "fixtures.record",
             "fixtures.words",
-            "reports",
         ),
-        *(f"suites.machinery.{name}" for name in ("framework", "making", "propagation", "record", "reports")),
+        *(f"suites.machinery.{name}" for name in ("framework", "making", "propagation", "record")),
     },
     phrases: {
-        *("fixtures.faults", "fixtures.propagation", "reports"),
+        *("fixtures.faults", "fixtures.propagation"),
         *("suites.machinery.faults", "suites.machinery.making"),
     },
 }

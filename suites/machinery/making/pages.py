@@ -19,6 +19,8 @@ from fixtures.record.subject import Subject
 from fixtures.training.trajectory import PREFIX, Numbers, Trajectory
 from reports.faults import FaultOutcome
 from reports.verdict import GateVerdict, gate
+from reports.view.evidence import Evidence, evidence
+from reports.view.gate import GateView, gate_view
 from suites.machinery.making.runs import claim, contract, environment, plan, run, undecided, violated
 from suites.machinery.making.times import pairing, timed
 
@@ -113,17 +115,21 @@ class Material:
     references: Mapping[str, str] = field(default_factory=dict)
     faults: tuple[FaultOutcome, ...] = FAULTS
 
+    @property
+    def view(self) -> GateView:
+        """The view of the gate."""
+        return gate_view(self.verdict, self.baseline, self.candidate, references=self.references, faults=self.faults)
+
+    @property
+    def evidence(self) -> Evidence:
+        """Numbers that the page draws."""
+        return evidence(self.verdict, self.baseline, self.candidate)
+
     def page(self) -> str:
         """The page itself."""
-        from reports.page.rendering import render_page  # not before it is asked for: see reports.page
+        from reports.page.document import render_page  # not before it is asked for: see reports.page
 
-        return render_page(
-            self.verdict,
-            self.baseline,
-            self.candidate,
-            references=self.references,
-            faults=self.faults,
-        )
+        return render_page(self.view, self.evidence)
 
 
 def material(claims: int = 60, clock: Pairing | None = None, **fields: Any) -> Material:

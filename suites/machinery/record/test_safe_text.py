@@ -18,7 +18,7 @@ from fixtures.record.run_folder import RecordError, read_run
 from fixtures.record.safe_text import LONGEST_KEPT, Ambiguous, cleaned
 from fixtures.rules.known_violations import KnownError, read_known
 from fixtures.rules.policy import PolicyError, read_policy
-from reports import commands
+from reports.commands import command_line
 from suites.framework.exact_claims import counterexample
 from suites.machinery.making.pages import hostile_material
 from suites.machinery.making.runs import claim, contract, failure, run, undecided, violated, write
@@ -109,8 +109,8 @@ def test_no_text_of_any_run_file_reaches_a_reader_as_it_is(folders, tmp_path, ca
 
         run_folder.seal_run(candidate)
 
-        code = commands.run(["gate", str(folders["base"]), str(candidate)])
-        commands.run(["show", str(candidate)])
+        code = command_line.run(["gate", str(folders["base"]), str(candidate)])
+        command_line.run(["show", str(candidate)])
 
         said = capsys.readouterr()
         assert is_safe(said.out + said.err), path

@@ -11,8 +11,8 @@ import pytest
 from fixtures.record import file_names
 from fixtures.record.run_folder import RecordError, read_run, seal_run
 from fixtures.record.seal import MANIFEST, BrokenSeal, check_seal, seal
-from reports import commands
-from reports.accepting import accept
+from reports.commands import command_line
+from reports.commands.acceptance import accept
 from suites.machinery.chance import SURE
 from suites.machinery.making.runs import claim, contract, failure, run, undecided, violated, write
 
@@ -81,7 +81,7 @@ def test_four_hundred_damaged_files_are_four_hundred_refusals(folder, generator,
         (folder / name).write_bytes(broken)
 
         assert refusal(folder).startswith(f"{folder / name}: not what the run wrote"), (name, damage)
-        assert commands.run(["show", str(folder)]) == 2
+        assert command_line.run(["show", str(folder)]) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith("error: ")
         (folder / name).write_bytes(whole)

@@ -3,8 +3,8 @@
 import pytest
 
 from fixtures.record.claim import Verdict
-from reports.bottom_line import bottom_line
 from reports.verdict import gate
+from reports.view.bottom_line import bottom_line
 from suites.machinery.making.runs import claim, contract, failure, plan, run, violated
 from suites.machinery.making.times import guard, pairing, regressed, timed, unclear
 

@@ -1,4 +1,4 @@
-"""What drifts between two runs: from files as they are, as they may be broken, and as real suites write them."""
+"""Drift between two runs: from files as they are, as they may be broken, and as real suites write them."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from fixtures.weights.draws import count
 from fixtures.weights.mistakes import interface_of
 from reports.comparison import compare
 from reports.drift import Drift, drifts
+from reports.drift.kinds import Kind
 from reports.drift.topics import topics
 from reports.reasons import Outcome
 from reports.verdict import gate
@@ -491,10 +492,10 @@ def test_an_interface_that_is_none_is_refused_in_one_line(content, tmp_path):
 
 def test_what_drifted_is_told_in_a_few_topics_the_most_important_first():
     def drift(kind, about, **rest):
-        return Drift(kind=kind, subject=about.key, text=f"{kind} of {about.key}", fields=about.fields, **rest)
+        return Drift(kind=Kind(kind), subject=about.key, text=f"{kind} of {about.key}", fields=about.fields, **rest)
 
     small, other = subject(shape=(3, 5)), subject("float16")
-    gone = [Drift(kind="signature", subject=name, text=f"{name} is gone", fields={"name": name}) for name in "ab"]
+    gone = [Drift(kind=Kind.SIGNATURE, subject=name, text=f"{name} is gone", fields={"name": name}) for name in "ab"]
     found = topics(
         [
             drift("same_stream", FLOAT32),

@@ -11,16 +11,17 @@ import pytest
 from fixtures.clock.estimate import FAMILY, false_end, false_regression
 from fixtures.rules.policy import Severity, default_policy
 from fixtures.statistics.judgement import CERTAIN, FALSE_ALARM_PER_CLAIM, SCREEN
-from reports import commands
+from reports.commands import command_line
 from reports.drift.effects import PREFIX
 from reports.false_alarms import FAILURES, FalseAlarms, Part, PromiseBroken, in_words
-from reports.markdown import verdict_markdown
+from reports.markdown import gate_markdown
 from reports.reasons import Outcome
 from reports.verdict import gate
 from suites.machinery.chance import SURE
 from suites.machinery.making.counts import BFLOAT16, FLOAT32, counts, sketched
 from suites.machinery.making.runs import claim, contract, plan, run, undecided, violated, write
 from suites.machinery.making.times import broken, guard, pairing, timed, unclear
+from suites.machinery.making.views import view_of
 
 pytestmark = SURE
 
@@ -144,7 +145,7 @@ def test_a_broken_promise_is_one_line_and_no_evidence(tmp_path, capsys):
     policy = tmp_path / "policy.toml"
     policy.write_text('[drift]\neffect = "stop"\n')
 
-    code = commands.run(["gate", *folders, "--policy", str(policy)])
+    code = command_line.run(["gate", *folders, "--policy", str(policy)])
 
     shown = capsys.readouterr()
     assert (code, shown.out) == (2, "")
@@ -228,7 +229,7 @@ def test_the_total_is_the_sum_of_what_was_tested():
 def test_what_has_no_chance_is_named_as_the_policy_treats_it():
     quiet = policy_with(drift={"numbers": NOTICE})
     strict = policy_with(conformance={"lost": STOP}, completeness={"unanswered": STOP})
-    numbers = "numbers of training, judged beside rounding as it was measured"
+    numbers = "numbers of training, judged by measured rounding"
 
     assert chance(run(claim()), run(claim())).uncovered == (numbers, FAILURES)
     assert chance(run(claim()), run(claim()), quiet).uncovered == (FAILURES,)
@@ -257,7 +258,7 @@ def test_the_parts_are_told_in_one_line_and_what_is_not_in_it_in_another():
 
 
 def test_markdown_has_both():
-    text = verdict_markdown(gate(run(claim()), run(claim())))
+    text = gate_markdown(view_of(run(claim()), run(claim())))
 
     assert "False alarm: two healthy torches are stopped with chance 2.0e-12 at most: claims 2.0e-12" in text
     assert f"{FAILURES}.</sub>" in text

@@ -8,17 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.comparison import compare
-from reports.junit import verdict_junit
-from reports.verdict import gate
+from reports.junit import gate_junit
 from suites.machinery.making.runs import claim, plan, run, subject, undecided, violated
 from suites.machinery.making.times import pairing, regressed, timed, unclear
+from suites.machinery.making.views import view_of
 
 
 def cases_of(baseline, candidate, **fields):
-    """Verdict, and (classname, name) -> case."""
-    verdict = gate(baseline, candidate, **fields)
-    suite = ElementTree.fromstring(verdict_junit(verdict, compare(baseline, candidate))).find("testsuite")  # noqa: S314
+    """The suite, and (classname, name) -> case."""
+    suite = ElementTree.fromstring(gate_junit(view_of(baseline, candidate, **fields))).find("testsuite")  # noqa: S314
     found = {(case.get("classname"), case.get("name")): case for case in suite}
     assert len(found) == int(suite.get("tests")) == len(suite)
     return suite, found

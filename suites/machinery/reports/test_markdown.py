@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from reports.markdown import LEFT_OUT, MOST_CHARACTERS, as_text, verdict_markdown
-from reports.verdict import gate
+from reports.markdown import LEFT_OUT, MOST_CHARACTERS, as_text, gate_markdown
 from suites.machinery.making.runs import claim, run, subject, violated
 from suites.machinery.making.times import pairing, regressed, timed
+from suites.machinery.making.views import view_of
 
 FAMILIES = [f"weights.marginal.{name}" for name in ("location", "scale", "shape", "tail")]
 
@@ -21,7 +21,7 @@ def stopped(**fields):
     """A gate with a new violation and a slower workload."""
     before = [claim(family, "bfloat16") for family in FAMILIES]
     after = [violated(FAMILIES[0], "bfloat16"), *before[1:]]
-    return gate(run(*before), run(*after, torch="2.14.1+cpu"), pairing=pairing(timed(), regressed()), **fields)
+    return view_of(run(*before), run(*after, torch="2.14.1+cpu"), pairing=pairing(timed(), regressed()), **fields)
 
 
 def html(text):
@@ -29,7 +29,7 @@ def html(text):
 
 
 def test_the_first_lines_say_what_was_decided_and_why():
-    lines = verdict_markdown(stopped()).splitlines()
+    lines = gate_markdown(stopped()).splitlines()
 
     assert lines[0] == "## 🛑 STOP: torch 2.13.0+cpu → 2.14.1+cpu"
     assert lines[2] == "Do not upgrade: 1 claim got worse; 1 of 2 workloads is slower."
@@ -44,7 +44,7 @@ def test_the_first_lines_say_what_was_decided_and_why():
 
 
 def test_tables_are_tables():
-    shown = html(verdict_markdown(stopped()))
+    shown = html(gate_markdown(stopped()))
 
     assert shown.count("<table>") == 2
     assert "<td>init/slow</td>" in shown
@@ -54,19 +54,19 @@ def test_tables_are_tables():
 
 def test_what_follows_the_first_reasons_is_counted():
     claims = [claim(f"weights.family{number}.scale") for number in range(5)]
-    text = verdict_markdown(gate(run(*claims), run(*(violated(one.family) for one in claims))))
+    text = gate_markdown(view_of(run(*claims), run(*(violated(one.family) for one in claims))))
 
     assert "<summary>2 more reasons</summary>\n\n- **stop**" in text
     assert text.count("**stop**: ") == 5
 
 
 def test_without_a_clock_it_says_so():
-    assert "Speed: not measured." in verdict_markdown(gate(run(claim()), run(claim())))
+    assert "Speed: not measured." in gate_markdown(view_of(run(claim()), run(claim())))
 
 
 def test_what_does_not_fit_is_left_out_from_the_end():
     many = [claim(f"weights.family{number}.scale") for number in range(2000)]
-    text = verdict_markdown(gate(run(*many), run(*many[1:], violated("weights.family0.scale"))))
+    text = gate_markdown(view_of(run(*many), run(*many[1:], violated("weights.family0.scale"))))
 
     assert len(text) <= MOST_CHARACTERS
     assert text.startswith("## 🛑 STOP")
@@ -99,10 +99,10 @@ def test_hostile_text_is_shown_as_text(text):
 
 
 def test_a_hostile_run_adds_no_markup():
-    friendly = html(verdict_markdown(gate(run(claim(note="x")), run(violated(note="x")))))
+    friendly = html(gate_markdown(view_of(run(claim(note="x")), run(violated(note="x")))))
     evil = subject(layout="</details><img src=x onerror=alert(1)>")
     note = "".join(HOSTILE)
-    shown = html(verdict_markdown(gate(run(claim(subject=evil)), run(violated(subject=evil, note=note)))))
+    shown = html(gate_markdown(view_of(run(claim(subject=evil)), run(violated(subject=evil, note=note)))))
 
     assert shown.count("<") == friendly.count("<")
 

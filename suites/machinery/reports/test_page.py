@@ -28,15 +28,17 @@ from reports.comparison import Change, compare
 from reports.faults import FaultOutcome, read_faults, write_faults
 from reports.page import plots, write_page
 from reports.page.claims import claim_list
-from reports.page.curves import MOST_POINTS, training_curves, training_runs
-from reports.page.depths import bands_of, trajectories
-from reports.page.figures import MOST_TRAINED, training_section
-from reports.page.forests import MOST_ROWS, scale_forest, speed_forest
-from reports.page.marginals import band, marginal, sketched
-from reports.page.surroundings import facts
+from reports.page.document import PLOTS
 from reports.page.svg import Drawings
-from reports.selecting import selection
+from reports.selection import selection
 from reports.verdict import gate
+from reports.view.curves import MOST_POINTS, training_curves, training_runs
+from reports.view.depths import bands_of, trajectories
+from reports.view.environments import facts
+from reports.view.evidence import MOST_TRAINED, training
+from reports.view.forests import MOST_ROWS, scale_forest, speed_forest
+from reports.view.marginals import band, marginal, sketched
+from reports.view.timings import Timings
 from suites.machinery.making.pages import (
     CORE,
     HALF,
@@ -58,7 +60,9 @@ from suites.machinery.making.pages import (
 )
 from suites.machinery.making.runs import claim, environment, failure, plan, run, violated
 from suites.machinery.making.times import guard, pairing, timed
+from suites.machinery.making.views import view_of
 
+SPEED = default_policy().speed
 CLOCK = pairing(timed("init/trunc_normal_", 6.1, "regressed"), timed("init/kaiming_normal_", 1.01), guards=[guard()])
 
 
@@ -196,7 +200,7 @@ def test_every_claim_is_there_with_reading_power_and_seed(page):
 
     assert len(document["rows"]) == len(made.baseline.claims)
     kind, family, subject, statement, before, after = document["rows"][0]
-    assert document["changes"][kind] == Change.NEW
+    assert document["changes"][kind] == {"words": Change.NEW, "tone": "bad", "held": False}
     assert texts[family] == "weights.contract.bounds"
     assert texts[document["subjects"][subject][0]] == "kaiming_normal_-fan_in-leaky_relu-256x128-float32-cpu"
     assert texts[statement] == "std = gain / sqrt(fan)"
@@ -210,21 +214,21 @@ def test_every_claim_is_there_with_reading_power_and_seed(page):
 
 def test_a_page_that_would_be_too_large_leaves_out_claims_that_hold_and_says_how_many():
     made = material(claims=400)
-    changes = compare(made.baseline, made.candidate)
-    whole = claim_list(changes, {})
+    rows = made.view.claims
+    whole = claim_list(rows, {})
 
-    small = claim_list(changes, {}, most_bytes=len(whole.document) // 3)
+    small = claim_list(rows, {}, most_bytes=len(whole.document) // 3)
 
     assert len(small.document) <= len(whole.document) // 3
-    assert small.embedded + small.left_out == whole.embedded == len(changes)
+    assert len(small.place) + small.left_out == len(whole.place) == len(rows)
     kinds = [row[0] for row in json.loads(small.document)["rows"]]
-    assert sum(kind != len(json.loads(small.document)["changes"]) - 1 for kind in kinds) == 4
+    assert sum(kind != Change.HELD.rank for kind in kinds) == 4
 
 
 def test_what_does_not_hold_is_never_left_out():
-    changes = compare(*(run(violated(subject=CORE), violated(subject=HALF), label=name) for name in "ab"))
+    view = view_of(*(run(violated(subject=CORE), violated(subject=HALF), label=name) for name in "ab"))
 
-    assert claim_list(changes, {}, most_bytes=1).embedded == 2
+    assert claim_list(view.claims, {}, most_bytes=1).left_out == 0
 
 
 KEYS = [
@@ -375,9 +379,12 @@ def trained(baseline, candidate):
 
 
 def section(runs):
-    """What the page shows of training."""
+    """Exhibits of training, all of which can be drawn."""
+    found, drawings = training(runs), Drawings()
     with plots.drawing():
-        return training_section(runs, Drawings())
+        for picture in (picture for one in found.shown for picture in one.pictures):
+            drawings.draw(PLOTS[picture.plot](picture.numbers), picture.title, picture.says)
+    return found
 
 
 def test_training_that_is_the_same_departs_nowhere():
@@ -464,11 +471,11 @@ def test_training_that_changed_comes_first_then_float32_and_the_rest_is_named():
 
     found = section(runs)
 
-    assert [view.key for view in found.shown] == [
+    assert [one.key for one in found.shown] == [
         subjects[2].key,
         *(subject.key for subject in subjects[MOST_TRAINED : 2 * MOST_TRAINED - 1]),
     ]
-    assert [view.mark.tone for view in found.shown] == ["bad"] + ["fine"] * (MOST_TRAINED - 1)
+    assert [one.marks[0].tone for one in found.shown] == ["bad"] + ["fine"] * (MOST_TRAINED - 1)
     assert found.left_out.startswith(f"6 more training runs ({subjects[0].key}, {subjects[1].key}, {subjects[3].key}")
 
 
@@ -486,7 +493,7 @@ def test_sides_of_other_sizes_are_drawn_beside_each_other_and_not_compared():
     (found,) = training_curves(runs)
 
     assert found.by_step is None
-    assert len(section(runs).shown[0].drawings) == 2
+    assert len(section(runs).shown[0].pictures) == 2
 
 
 NO_TRAINING = {
@@ -582,7 +589,7 @@ def test_the_forest_of_times_begins_with_regressions_and_shows_a_guard_that_move
         timed("broken", None, "broken"),
         guards=[guard(moved=True)],
     )
-    rows = speed_forest(clock, default_policy()).rows
+    rows = speed_forest(Timings.of(clock, SPEED)).rows
 
     assert [row.label for row in rows] == ["slow  (regressed)", "fast  (improved)", "guard/python  (guard)"]
     assert [row.is_wrong for row in rows] == [True, False, True]
@@ -590,14 +597,14 @@ def test_the_forest_of_times_begins_with_regressions_and_shows_a_guard_that_move
 
 def test_each_time_is_shown_beside_the_margin_that_the_policy_has_for_it():
     clock = pairing(timed("construct/deep", 1.2), timed("train/deep", 1.0), guards=())
-    rows = speed_forest(clock, default_policy()).rows
+    rows = speed_forest(Timings.of(clock, SPEED)).rows
 
     assert [row.fine for row in rows] == [(1 / 1.25, 1.25), (1 / 1.1, 1.1)]
 
 
 @pytest.mark.parametrize("ratio", [0.0, -1.0, float("inf"), float("nan")])
 def test_times_that_are_no_ratio_are_not_drawn(ratio):
-    assert not speed_forest(pairing(timed("x", ratio), guards=()), default_policy()).rows
+    assert not speed_forest(Timings.of(pairing(timed("x", ratio), guards=()), SPEED)).rows
 
 
 @pytest.mark.parametrize("size", [1e-300, 1e-9, 0.0, 1e11, 1e300])
@@ -655,7 +662,7 @@ def test_a_page_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "replace", lambda self, target: (_ for _ in ()).throw(OSError(28, "No space left")))
 
     with pytest.raises(OSError, match="No space left"):
-        write_page(path, made.verdict, made.baseline, made.candidate, references={})
+        write_page(path, made.view, made.evidence)
     assert [each.name for each in tmp_path.iterdir()] == ["page.html"]
     assert path.read_text() == "an earlier page"
 
@@ -669,9 +676,9 @@ def python(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.subprocess
 def test_reports_do_not_wait_for_matplotlib_unless_a_page_is_written():
-    code = (
-        "import sys, reports.commands, reports.page; sys.exit('matplotlib' in sys.modules or 'jinja2' in sys.modules)"
-    )
+    code = """if True:
+        import sys, reports.commands.command_line, reports.page
+        sys.exit('matplotlib' in sys.modules or 'jinja2' in sys.modules)"""
 
     assert python(code).returncode == 0
 
@@ -689,7 +696,7 @@ sys.meta_path.insert(0, Absent())
 from reports.page import write_page
 from suites.machinery.making.pages import material
 made = material()
-write_page(Path({path!r}), made.verdict, made.baseline, made.candidate, references={{}})
+write_page(Path({path!r}), made.view, made.evidence)
 """
 
 

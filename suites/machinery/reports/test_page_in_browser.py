@@ -39,7 +39,7 @@ class Opened:
         return self.view.locator("#claim-list > li").count()
 
     def found(self) -> str:
-        """What is said of how many there are."""
+        """The sentence on their number."""
         return self.view.inner_text("#found").replace("\u202f", "")
 
     def choose(self, name: str, value: str) -> None:
@@ -197,7 +197,7 @@ def test_a_claim_opens_to_its_reading_power_seed_and_commands(opened, written):
     assert again == (
         f"nox -s gate -- --baseline 2.13.0 --candidate 2.14.1 --tier quick --device cpu --seed 17 -k '{HALF.key}'"
     )
-    assert one == f"python -m pytest suites/weights --seed 17 --tier quick --device cpu -k '{HALF.key}'"
+    assert one == f"python -m pytest suites/weights --tier quick --device cpu --seed 17 -k '{HALF.key}'"
 
 
 def test_a_registered_violation_names_its_reference_as_a_link_that_tells_nobody(opened, written):

@@ -15,7 +15,7 @@ import pytest
 
 from fixtures.record import file_names, run_folder
 from fixtures.record.file_names import ROOT
-from reports import commands
+from reports.commands import command_line
 from reports.verdict import VERDICT_SCHEMA, GateVerdict
 from suites.machinery.making.runs import claim, failure, plan, run, violated, write
 
@@ -48,7 +48,7 @@ def reports(*arguments: object, **options: object) -> subprocess.CompletedProces
 
 def failing(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     """The one line that a command prints which ends in 2."""
-    assert commands.run([*map(str, arguments)]) == 2
+    assert command_line.run([*map(str, arguments)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     return line
 
@@ -73,7 +73,7 @@ def test_the_exit_code_and_the_verdict_on_disk_agree(folders, candidate, code, w
 
 def test_the_verdict_on_disk_has_every_change_and_its_findings(folders):
     base, folder = folders
-    commands.run(["gate", str(base), str(write(folder, STOP))])
+    command_line.run(["gate", str(base), str(write(folder, STOP))])
     (change,) = json.loads((folder / file_names.VERDICT).read_text())["changes"]
 
     assert change["change"] == "new violation"
@@ -113,7 +113,7 @@ def test_a_stop_that_cannot_be_written_down_is_an_error(folders, monkeypatch, ca
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", disk_full)
-    code = commands.run(["gate", str(base), str(folder)])
+    code = command_line.run(["gate", str(base), str(folder)])
     shown = capsys.readouterr()
 
     assert code == 2
@@ -126,10 +126,10 @@ def test_a_stop_that_cannot_be_written_down_is_an_error(folders, monkeypatch, ca
 
 def test_an_earlier_verdict_does_not_outlive_an_error(folders):
     base, folder = folders
-    commands.run(["gate", str(base), str(write(folder, PASS))])
+    command_line.run(["gate", str(base), str(write(folder, PASS))])
     (base / file_names.PLAN).unlink()
 
-    assert commands.run(["gate", str(base), str(folder)]) == 2
+    assert command_line.run(["gate", str(base), str(folder)]) == 2
     assert not (folder / file_names.VERDICT).exists()
 
 
@@ -210,17 +210,17 @@ def test_a_command_line_that_is_not_understood(capsys, arguments, words):
     line = failing(capsys, *arguments)
 
     assert line.startswith(f"error: {words}")
-    assert line.endswith(f"(accepted: {commands.ACCEPTED})")
+    assert line.endswith(f"(accepted: {command_line.ACCEPTED})")
 
 
 def test_help_is_no_mistake(capsys):
-    assert commands.run(["--help"]) == 0
+    assert command_line.run(["--help"]) == 0
     assert "gate" in capsys.readouterr().out
 
 
 def test_a_registry_of_known_violations_that_is_broken(folders, capsys, monkeypatch, tmp_path):
     base, folder = folders
-    monkeypatch.setattr(commands, "KNOWN_VIOLATIONS", tmp_path / "none.toml")
+    monkeypatch.setattr(command_line, "KNOWN_VIOLATIONS", tmp_path / "none.toml")
 
     assert "none.toml" in failing(capsys, "gate", base, write(folder, PASS))
 
@@ -232,14 +232,14 @@ def test_no_error_of_our_own_reads_as_a_stop(folders, capsys, monkeypatch, raise
     def fail(*_: object, **__: object) -> None:
         raise raised
 
-    monkeypatch.setattr(commands, "gate", fail)
+    monkeypatch.setattr(command_line, "gate", fail)
 
     assert re.match("error: (interrupted$|.*please report it)", failing(capsys, "gate", base, write(folder, STOP)))
 
 
 def test_an_error_of_our_own_says_where(folders, capsys, monkeypatch):
     base, folder = folders
-    monkeypatch.setattr(commands, "gate", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(command_line, "gate", lambda *_, **__: 1 / 0)
 
     assert re.fullmatch(
         r"error: ZeroDivisionError at test_reports_command.py:\d+: division by zero "

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fixtures.record import file_names, run_folder
 from fixtures.record.run_folder import RecordError, read_claims
-from reports import commands
+from reports.commands import command_line
 from suites.machinery.costs import examples
 from suites.machinery.making.runs import claim, contract, failure, run, undecided, violated, write
 
@@ -42,8 +42,8 @@ def gate(base: Content, candidate: Content, *, sealed: bool = False) -> tuple[in
                 (folder / name).write_bytes(data)
             if (folder / file_names.MANIFEST).exists() and not sealed:
                 run_folder.seal_run(folder)  # what lies behind it is asked about
-        assert commands.run(["show", str(folders[1])]) in (0, 2)
-        code = commands.run(["gate", *map(str, folders)])
+        assert command_line.run(["show", str(folders[1])]) in (0, 2)
+        code = command_line.run(["gate", *map(str, folders)])
         return code, (folders[1] / file_names.VERDICT).exists()
 
 

@@ -1,14 +1,14 @@
-"""What a person reads: the words, at several widths of the window, and nothing but text from a run file."""
+"""Terminal pages: the words, at several widths of the window, and nothing but text from a run file."""
 
 from __future__ import annotations
 
 import io
 import unicodedata
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import replace
 from rich.console import Console, RenderableType
 
 from fixtures.record.claim import SMALLEST_P, Effect, Unit, Verdict
@@ -17,8 +17,9 @@ from fixtures.record.safe_text import LONGEST_TEXT, printable
 from fixtures.words.wording import first_few, measured, p_value, plural, size
 from reports.comparison import Change
 from reports.reasons import Outcome, Reason
-from reports.terminal import MOST_LISTED, run_page, verdict_page
-from reports.verdict import GateVerdict, gate
+from reports.terminal import MOST_LISTED, gate_page, run_page
+from reports.view.gate import GateView
+from reports.view.run import run_view
 from suites.machinery.making.runs import (
     OF_STD,
     claim,
@@ -32,6 +33,7 @@ from suites.machinery.making.runs import (
     violated,
 )
 from suites.machinery.making.times import pairing, regressed, timed, unclear
+from suites.machinery.making.views import REFERENCES, view_of
 
 WIDTHS = pytest.mark.parametrize("width", [60, 100, 200])
 
@@ -43,7 +45,7 @@ def printed(page: RenderableType, width: int = 100) -> str:
 
 
 def page(baseline: Run, candidate: Run, width: int = 100) -> str:
-    return printed(verdict_page(gate(baseline, candidate), {"half": "https://example.org/1"}), width)
+    return printed(gate_page(view_of(baseline, candidate)), width)
 
 
 def flowing(text: str) -> str:
@@ -54,12 +56,12 @@ def flowing(text: str) -> str:
 FAMILIES = [f"weights.marginal.{name}" for name in ("location", "scale", "shape", "tail3", "tail4", "extremes")]
 
 
-def stopped() -> GateVerdict:
+def stopped() -> GateView:
     before = [claim(family, dtype) for family in FAMILIES for dtype in ("float32", "bfloat16")]
     after = [claim(family) for family in FAMILIES] + [violated(family, "bfloat16", known="half") for family in FAMILIES]
     digests = {subject(dtype).key: dtype for dtype in ("float32", "bfloat16")}
     newer = environment("2.6.0+cpu", packages={"numpy": "1.26.4"})
-    return gate(
+    return view_of(
         run(*before, contract(), digests=digests),
         run(
             *after,
@@ -73,7 +75,7 @@ def stopped() -> GateVerdict:
 
 
 def test_the_first_lines_are_the_verdict_the_three_most_important_reasons_and_what_to_do():
-    lines = printed(verdict_page(stopped(), {}), 200).splitlines()
+    lines = printed(gate_page(stopped()), 200).splitlines()
 
     assert lines[:9] == [
         " STOP   torch 2.13.0+cpu -> 2.6.0+cpu",
@@ -93,44 +95,44 @@ def test_the_first_lines_are_the_verdict_the_three_most_important_reasons_and_wh
 
 
 def test_the_other_reasons_follow_but_for_those_that_the_lists_of_claims_repeat():
-    lines = printed(verdict_page(stopped(), {}), 200).splitlines()
+    lines = printed(gate_page(stopped()), 200).splitlines()
     start = lines.index("6 more reasons")
 
     assert lines[start + 1 : start + 4] == [
         "  - notice: stream changed: the same seed gives other weights for 1 of 2 subjects: "
         "kaiming_normal_-fan_in-leaky_relu-256x128-bfloat16-cpu",
-        "  - notice: package versions beside torch differ: numpy (2.4.6 -> 1.26.4)",
+        "  - notice: versions of packages other than torch differ: numpy (2.4.6 -> 1.26.4)",
         "  - 4 more findings in the lists below",
     ]
 
 
 @WIDTHS
 def test_the_page_fits_its_window(width):
-    verdict = stopped()
-    text = printed(verdict_page(verdict, {}), width)
+    view = stopped()
+    text = printed(gate_page(view), width)
 
     too_long = [line.strip() for line in text.splitlines() if len(line) > width]
-    assert set(too_long) <= {verdict.rerun, *verdict.stanza.splitlines()}, "but for what is to be copied"
+    assert set(too_long) <= {view.rerun, *view.stanza.splitlines()}, "but for what is to be copied"
 
 
 @WIDTHS
 def test_the_command_to_copy_is_one_line_in_any_window(width):
-    lines = printed(verdict_page(stopped(), {}), width).splitlines()
+    lines = printed(gate_page(stopped()), width).splitlines()
 
     assert "  nox -s gate -- --baseline 2.13.0 --candidate 2.6.0 --tier quick --device cpu --seed 17" in lines
 
 
 def test_a_stop_comes_with_the_waiver_to_paste():
-    verdict = stopped()
-    lines = printed(verdict_page(verdict, {}), 60).splitlines()
+    view = stopped()
+    lines = printed(gate_page(view), 60).splitlines()
     start = lines.index("  [[waiver]]")
 
-    assert [line.removeprefix("  ") for line in lines[start : start + 9]] == verdict.stanza.splitlines()
+    assert [line.removeprefix("  ") for line in lines[start : start + 9]] == view.stanza.splitlines()
 
 
 @WIDTHS
 def test_claims_are_counted_by_family_and_dtype(width):
-    lines = printed(verdict_page(stopped(), {}), width).splitlines()
+    lines = printed(gate_page(stopped()), width).splitlines()
     start = lines.index("Claims      asked        hold    violated mended no evidence")
 
     assert lines[start + 1 : start + 4] == [
@@ -150,17 +152,17 @@ def test_dtypes_on_which_every_claim_holds_share_a_line():
 @WIDTHS
 def test_times_are_told_where_they_are_not_fine(width):
     times = pairing(timed(), timed("init/b", 1.01), regressed(), unclear(required=False))
-    verdict = gate(run(claim()), run(claim(), torch="2.14.1+cpu"), pairing=times)
+    view = view_of(run(claim()), run(claim(), torch="2.14.1+cpu"), pairing=times)
 
-    assert flowing(printed(verdict_page(verdict, {}), width)).endswith(
+    assert flowing(printed(gate_page(view), width)).endswith(
         "Speed: 4 workloads timed in pairs on cpu in 140 s "
         "- 2 workloads fine: all intervals within 0.98 to 1.03 "
         "- init/slow is slower: takes 6.00 [5.88, 6.12] times as long "
         "- init/noisy: sd 9.0 % from restart to restart; 40 restarts would decide (not required) "
-        "Beside the claims - fixed-seed streams: not recorded on both sides "
+        "Besides the claims - fixed-seed streams: not recorded on both sides "
         "- false alarm: two healthy torches are stopped with chance 4.7e-04 at most: claims 2.0e-12 (1 test), "
         "drift 0 (0 tests), speed 4.7e-04 (3 tests) "
-        "not in it: numbers of training, judged beside rounding as it was measured; crashes and hangs"
+        "not in it: numbers of training, judged by measured rounding; crashes and hangs"
     )
 
 
@@ -223,7 +225,7 @@ def test_a_pass_says_what_was_not_measured_and_how_sure_it_is():
     assert flowing(text).endswith(
         "- false alarm: two healthy torches are stopped with chance 2.0e-12 at most: claims 2.0e-12 (1 test), "
         "drift 0 (0 tests), speed 0 (0 tests) "
-        "not in it: numbers of training, judged beside rounding as it was measured; crashes and hangs"
+        "not in it: numbers of training, judged by measured rounding; crashes and hangs"
     )
 
 
@@ -243,11 +245,11 @@ def test_a_candidate_that_crashed_is_shown_with_its_last_lines():
 
 def test_commands_that_draw_again_are_shown_for_what_decides_and_not_for_notices():
     draw = "python -m pytest suites/weights/test_law.py"
-    verdict = gate(run(claim()), run(violated()))
+    view = view_of(run(claim()), run(violated()))
 
     def shown(outcome: Outcome, *waived: str) -> str:
         reason = Reason(outcome=outcome, kind="drift.law", text="another law", details=(draw,), waived=waived)
-        return flowing(printed(verdict_page(replace(verdict, reasons=(reason,)), {})))
+        return flowing(printed(gate_page(replace(view, top=(reason,)))))
 
     assert draw in shown(Outcome.STOP)
     assert draw in shown(Outcome.NOTICE, "half")
@@ -266,7 +268,7 @@ def test_more_findings_than_anyone_reads_are_counted():
 
 
 def shown(made: Run, width: int = 100) -> str:
-    return printed(run_page(made, {"half": "https://example.org/1"}), width)
+    return printed(run_page(run_view(made, REFERENCES)), width)
 
 
 def test_a_run_is_shown_with_environment_options_counts_and_violations():

@@ -1,4 +1,4 @@
-"""What the verdict makes of the paired clock's times."""
+"""The paired clock's times in the verdict."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_what_was_fine_is_not_beside_a_narrower_margin():
 
     assert (finding.kind, finding.text) == (
         "speed.unclear",
-        "init/a: undecided beside the margin of this policy",
+        "init/a: undecided by the margin of this policy",
     )
 
 

@@ -56,7 +56,7 @@ def test_exit_codes(outcome, code):
 
 
 def test_a_stop_outweighs_no_evidence_which_outweighs_a_notice():
-    heaviest_first = sorted(Outcome, key=lambda outcome: -outcome.weight)
+    heaviest_first = sorted(Outcome, key=lambda outcome: -outcome.rank)
 
     assert heaviest_first == [Outcome.STOP, Outcome.NO_EVIDENCE, Outcome.NOTICE, Outcome.PASS]
 
@@ -463,7 +463,7 @@ def test_a_candidate_that_crashed_before_it_selected_its_tests_still_stops():
     assert verdict.outcome is Outcome.STOP
 
 
-# Beside the claims
+# Besides the claims
 
 
 def test_a_changed_stream_is_a_notice_that_says_where():
@@ -494,7 +494,7 @@ def test_a_digest_on_one_side_only_is_a_notice():
     [
         (
             {"packages": {"numpy": "1.26.4", "sympy": "1.13", "torch": "2.6.0"}},
-            "package versions beside torch differ: numpy (2.4.6 -> 1.26.4), sympy (none -> 1.13)",
+            "versions of packages other than torch differ: numpy (2.4.6 -> 1.26.4), sympy (none -> 1.13)",
         ),
         ({"machine": {"cpu": "another CPU", "cores": 2}}, "the machines differ: cpu (a CPU -> another CPU)"),
         ({"machine": {"cpu": "a CPU", "cores": 2, "cpu_flags": 99 * "x"}}, "the machines differ: cpu_flags"),

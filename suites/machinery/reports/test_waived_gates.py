@@ -1,4 +1,4 @@
-"""What waivers make of a verdict: excused for a while, and never in silence."""
+"""Waivers of a verdict: findings are excused for a while, and never in silence."""
 
 from __future__ import annotations
 

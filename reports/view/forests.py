@@ -1,22 +1,20 @@
-"""Which effects a forest shows: of the weights' scale, and of the times that the paired clock took."""
+"""Forests of effects with their intervals: scales of the weights, and times of the paired clock."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from fixtures.clock.results import Pairing, Timed
 from fixtures.record.claim import Claim, Unit, Verdict
 from fixtures.record.safe_text import printable
-from fixtures.rules.policy import Policy, Speed
 from fixtures.statistics import judgement
 from reports.comparison import ClaimChange
-from reports.page.plots import BASELINE, CANDIDATE, Interval, Row
-from reports.speed import outcome_of
+from reports.view.timings import Interval, Timing, Timings
+
+BASELINE, CANDIDATE = "baseline", "candidate"
 
 MOST_ROWS = 28
-"""Subjects in a forest: two columns of a page, each no longer than a window is high."""
-
+"""Rows of a forest: two columns of a page, each no longer than a window is high."""
 
 WIDTH_OF_DETECTABLE = judgement.CHERNOFF_DEVIATES
 SCREENED = judgement.CHERNOFF_DEVIATES + judgement.MISS_DEVIATE
@@ -25,11 +23,38 @@ promised value is let pass with chance 99.99 %. Both for tests by Chernoff bound
 
 
 @dataclass(frozen=True)
-class Forest:
-    """Rows, the most conspicuous first, and how many found no room."""
+class Row:
+    """One line of a forest.
 
+    Attributes:
+        label: subject or workload.
+        sides: intervals by side.
+        is_wrong: whether it is marked.
+        fine: interval within which an effect is fine; None where there is none.
+    """
+
+    label: str
+    sides: Mapping[str, Interval]
+    is_wrong: bool = False
+    fine: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Forest:
+    """Rows, the most conspicuous first.
+
+    Attributes:
+        title: for those who cannot see it.
+        axis: label of the axis, with its unit.
+        left_out: rows that have no room.
+        ratio: whether effects are factors around 1 rather than differences from 0.
+    """
+
+    title: str
+    axis: str
     rows: tuple[Row, ...]
-    left_out: int
+    left_out: int = 0
+    ratio: bool = False
 
 
 def scale_forest(changes: Sequence[ClaimChange], core: Collection[str]) -> Forest:
@@ -51,7 +76,12 @@ def scale_forest(changes: Sequence[ClaimChange], core: Collection[str]) -> Fores
         return not _is_wrong(change), change.violation is None, not is_core, -of_detectable
 
     ordered = sorted(scales, key=conspicuous)
-    return Forest(tuple(map(_scale_row, ordered[:MOST_ROWS])), max(0, len(ordered) - MOST_ROWS))
+    return Forest(
+        title="Errors of scale",
+        axis="error of the std, in % of the promised one",
+        rows=tuple(map(_scale_row, ordered[:MOST_ROWS])),
+        left_out=max(0, len(ordered) - MOST_ROWS),
+    )
 
 
 def _scale_row(change: ClaimChange) -> Row:
@@ -62,7 +92,7 @@ def _scale_row(change: ClaimChange) -> Row:
 
 
 def _is_wrong(change: ClaimChange) -> bool:
-    """Whether it is marked: what the candidate mended is not."""
+    """Tell whether a claim is marked: one that the candidate mended is not."""
     return change.claim is not None and change.claim.verdict is Verdict.VIOLATED
 
 
@@ -71,7 +101,7 @@ LONGEST_LABEL = 62
 
 
 def _interval(claim: Claim | None) -> Interval | None:
-    """Of a claim about the scale of weights; None for any other, and for sizes that no drawing can show."""
+    """Effect of a claim about the scale of weights; None for any other, and for sizes that no drawing can show."""
     if claim is None or claim.effect is None or claim.detectable is None:
         return None
     if not (claim.family.startswith("weights.") and claim.family.endswith(".scale")):
@@ -90,34 +120,32 @@ MOST_PERCENT = 1e12
 """Errors beyond this are an overflow, not a scale."""
 
 
-def speed_forest(pairing: Pairing, policy: Policy) -> Forest:
+def speed_forest(speed: Timings) -> Forest:
     """Times of the candidate over those of the baseline: regressions, then the slowest; guards that moved last."""
-    rows = [row for row in (_time_row(timed, policy.speed) for timed in pairing.workloads) if row]
-    ordered = sorted(rows, key=lambda row: (not row.is_wrong, -row.sides[CANDIDATE].value))
-    moved = [
-        Row(f"{printable(guard.name, LONGEST_LABEL)}  (guard)", {BASELINE: interval}, is_wrong=True)
-        for guard in pairing.guards
-        if guard.moved and (interval := _ratio(guard.ratio, guard.low, guard.high))
+    rows = [
+        _time_row(timing, timing.ratio) for timing in speed.workloads if timing.ratio and _is_drawable(timing.ratio)
     ]
-    return Forest((*ordered[:MOST_ROWS], *moved[:MOST_ROWS]), max(0, len(ordered) - MOST_ROWS))
-
-
-def _time_row(timed: Timed, policy: Speed) -> Row | None:
-    """A workload that was timed on both sides."""
-    interval = _ratio(timed.ratio, timed.low, timed.high)
-    if interval is None:
-        return None
-    outcome = outcome_of(timed, policy)
-    optional = "" if policy.requires(timed.name, timed.required) else ", optional"
-    label = f"{printable(timed.name, LONGEST_LABEL)}  ({outcome}{optional})"
-    largest = 1 + policy.margin_of(timed.name)
-    return Row(label, {CANDIDATE: interval}, outcome in ("regressed", "broken"), (1 / largest, largest))
-
-
-def _ratio(value: float | None, low: float | None, high: float | None) -> Interval | None:
-    """A ratio with its interval; None where one is missing, or is what only a damaged file has."""
-    if value is None or low is None or high is None:
-        return None
-    return (
-        Interval(value, low, high) if all(1 / MOST_PERCENT < end < MOST_PERCENT for end in (value, low, high)) else None
+    moved = [
+        Row(f"{printable(name, LONGEST_LABEL)}  (guard)", {BASELINE: ratio}, is_wrong=True)
+        for name, ratio in speed.moved
+        if _is_drawable(ratio)
+    ]
+    return Forest(
+        title="Ratios of times",
+        axis="time of the candidate over that of the baseline",
+        rows=(*sorted(rows, key=lambda row: not row.is_wrong)[:MOST_ROWS], *moved[:MOST_ROWS]),
+        left_out=max(0, len(rows) - MOST_ROWS),
+        ratio=True,
     )
+
+
+def _time_row(timing: Timing, ratio: Interval) -> Row:
+    optional = "" if timing.required else ", optional"
+    label = f"{printable(timing.name, LONGEST_LABEL)}  ({timing.outcome}{optional})"
+    largest = 1 + timing.margin
+    return Row(label, {CANDIDATE: ratio}, timing.outcome in ("regressed", "broken"), (1 / largest, largest))
+
+
+def _is_drawable(ratio: Interval) -> bool:
+    """Tell whether a ratio is one that only a sound file has."""
+    return all(1 / MOST_PERCENT < end < MOST_PERCENT for end in (ratio.value, ratio.low, ratio.high))

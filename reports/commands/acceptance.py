@@ -1,4 +1,4 @@
-"""Accepting a run as a baseline: what gating needs of it, small enough for git.
+"""Acceptance of a run as a baseline: what gating needs of it, small enough for git.
 
 `reports/accepted/NAME/` holds the records of a run, the large ones packed; `read_run` reads it as the run that it was.
 What a gate adds to a run (verdict, page, timings) stays behind.
@@ -24,8 +24,8 @@ from fixtures.record.run_folder import RecordError, Run, claim_line, seal_run, w
 from fixtures.words.wording import plural
 
 MOST_BYTES = 1_000_000
-"""What a repository bears for each accepted release. Runs of the quick tier take 0.86 to 0.96 MB; two thirds of it are
-sketches."""
+"""Bytes that a repository bears for each accepted release. Runs of the quick tier take 0.86 to 0.96 MB, two thirds of
+which are sketches."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,59}")
 
@@ -36,7 +36,7 @@ class Unacceptable(Exception):
 
 @dataclass(frozen=True)
 class Accepted:
-    """What was accepted, and the bytes that it takes."""
+    """An accepted run, and the bytes that it takes."""
 
     folder: Path
     bytes: int
@@ -46,6 +46,12 @@ class Accepted:
 
 def accept(run: Run, name: str, accepted: Path, *, replace: bool) -> Accepted:
     """Keep `run` as the folder `name` in `accepted`, whole or not at all.
+
+    Args:
+        run: a run that ended as planned.
+        name: of its folder.
+        accepted: folder of all accepted runs.
+        replace: whether a run of that name gives way.
 
     Raises:
         Unacceptable: a run that was cut short, left questions unanswered or had a fault planted, one that takes more

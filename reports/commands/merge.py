@@ -121,7 +121,8 @@ _ONE_FOR_ALL: dict[str, Callable[[Plan, Environment], object]] = {
     "torch's CUDA": lambda _, environment: environment.torch.get("cuda"),
     "Python": lambda _, environment: environment.python.partition(" ")[0],
 }
-"""What all parts of one run have in common. Machines may differ, and what torch says of them: parts run in parallel."""
+"""Properties that all parts of one run share. Machines may differ, and what torch says of them:
+parts run in parallel."""
 
 
 def _difference(runs: Sequence[Run], what: str, value: Callable[[Plan, Environment], object]) -> str | None:
@@ -204,7 +205,7 @@ def _joined_environment(runs: Sequence[Run], plan: Plan) -> Environment:
 
 
 def _facts(told: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """What is the same everywhere, and a list of what was told where it is not."""
+    """Facts that are the same everywhere, and lists of what was told where they are not."""
     values: dict[str, list[Any]] = {}
     for facts in told:
         for name, value in facts.items():
@@ -229,7 +230,7 @@ def _union(
 
 
 def _joined_sketches(runs: Sequence[Run]) -> dict[str, npt.NDArray[Any]]:
-    """Of draws from the common seed the one sketch; of salted ones, which are others in each part, the first."""
+    """Join sketches: of draws from the common seed the one; of salted ones, which differ by part, the first."""
     salted = {
         name: array
         for run in reversed(runs)

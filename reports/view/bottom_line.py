@@ -6,36 +6,27 @@ from collections import Counter
 from collections.abc import Iterator
 
 from fixtures.words.wording import plural
-from reports.comparison import Change, newly_violated
 from reports.reasons import Outcome
 from reports.speed import outcome_of
 from reports.verdict import GateVerdict
-
-MEANINGS = {
-    Outcome.PASS: "You may upgrade",
-    Outcome.NOTICE: "You may upgrade",
-    Outcome.NO_EVIDENCE: "Not decided",
-    Outcome.STOP: "Do not upgrade",
-}
+from reports.view.counts import Classified
 
 
 def bottom_line(verdict: GateVerdict) -> str:
     """One sentence that ends with a full stop."""
-    return f"{MEANINGS[verdict.outcome]}: {'; '.join([*_claims(verdict), *_drifted(verdict), _speed(verdict)])}."
+    return f"{verdict.outcome.meaning}: {'; '.join([*_claims(verdict), *_drifted(verdict), _speed(verdict)])}."
 
 
 def _claims(verdict: GateVerdict) -> Iterator[str]:
     yield from (reason.text.partition(":")[0] for reason in verdict.reasons if reason.kind == "failure")
     if not (verdict.baseline.claims and verdict.candidate.claims):
         return
-    became = Counter(change.change for change in verdict.changes)
-    worse = newly_violated(verdict.changes)
-    both = became[Change.REGISTERED] + became[Change.UNREGISTERED]
-    told = [f"{plural(worse, 'claim') if worse else 'no claim'} got worse"]
-    if mended := became[Change.MENDED]:
-        told.append(f"{mended} got better")
-    if both:
-        told.append(f"{plural(both, 'claim')} violated on both sides")
+    found = Classified.of(verdict.changes)
+    told = [f"{plural(found.worse, 'claim') if found.worse else 'no claim'} got worse"]
+    if found.mended:
+        told.append(f"{found.mended} got better")
+    if found.both:
+        told.append(f"{plural(found.both, 'claim')} violated on both sides")
     yield ", ".join(told)
 
 

@@ -12,8 +12,8 @@ from fixtures.record.run_folder import read_run
 from fixtures.words.console import CommandError, show
 from fixtures.words.layout import unwrapped
 from fixtures.words.wording import plural
-from reports.accepting import Unacceptable, accept
-from reports.merging import Unmergeable, merge, write_run
+from reports.commands.acceptance import Unacceptable, accept
+from reports.commands.merge import Unmergeable, merge, write_run
 
 ACCEPTED = ROOT / ACCEPTED_RUNS
 

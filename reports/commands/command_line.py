@@ -19,15 +19,18 @@ from fixtures.rules.policy import DEFAULT_POLICY, PolicyError, read_policy
 from fixtures.rules.waivers import read_waivers
 from fixtures.words.console import CommandError, carry_out, show
 from fixtures.words.layout import unwrapped
-from reports.comparison import Incomparable, compare
+from reports.commands.run_folders import accept_command, merge_command
+from reports.comparison import Incomparable
 from reports.false_alarms import PromiseBroken
-from reports.faults import FaultOutcome, read_faults
-from reports.junit import verdict_junit
-from reports.keeping_commands import accept_command, merge_command
-from reports.markdown import verdict_markdown
+from reports.faults import read_faults
+from reports.junit import gate_junit
+from reports.markdown import gate_markdown
 from reports.page import write_page
-from reports.terminal import run_page, verdict_page
+from reports.terminal import gate_page, run_page
 from reports.verdict import GateVerdict, gate
+from reports.view.evidence import evidence
+from reports.view.gate import GateView, gate_view
+from reports.view.run import run_view
 
 ACCEPTED = (
     "python -m reports gate BASE_RUN CANDIDATE_RUN, show RUN, policy, accept RUN --as NAME, merge RUN RUN --into FOLDER"
@@ -59,11 +62,12 @@ def gate_command(
         waivers=read_waivers(waivers, datetime.now(UTC).date()) if waivers else None,
         pairing=read_pairing(pairing) if pairing else None,
     )
+    view = gate_view(verdict, before, after, references=references, faults=matrix)
     try:
         # Before the files, since the page takes seconds to draw.
-        show(verdict_page(verdict, references))
+        show(gate_page(view))
     finally:
-        _keep(verdict, before, after, references, matrix)
+        _keep(verdict, view, before, after)
     # Once more, where the eye is after a long page.
     show(unwrapped(f"verdict: {verdict.outcome}; the page to look at: {candidate_run / PAGE}"))
     return verdict.exit_code
@@ -74,7 +78,7 @@ def show_command(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="run folder, also of a run cut short")],
 ) -> int:
     """Print one run: environment, options, counts, violations, what was left out, and how it ended."""
-    show(run_page(read_run(run, unfinished=True), _references()))
+    show(run_page(run_view(read_run(run, unfinished=True), _references())))
     return 0
 
 
@@ -96,19 +100,17 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _references() -> dict[str, str]:
-    """Where registered violations are discussed, by id."""
+    """Places where registered violations are discussed, by id."""
     return {entry.id: entry.reference for entry in read_known(KNOWN_VIOLATIONS)}
 
 
-def _keep(
-    verdict: GateVerdict, before: Run, after: Run, references: dict[str, str], matrix: Sequence[FaultOutcome]
-) -> None:
-    """Write what there is to say of a verdict into the candidate's folder; verdict.json last (see VERDICT_FILES)."""
+def _keep(verdict: GateVerdict, view: GateView, before: Run, after: Run) -> None:
+    """Write a verdict and its reports into the candidate's folder; verdict.json last (see VERDICT_FILES)."""
     folder = after.folder
     try:
-        write_atomically(folder / MARKDOWN, verdict_markdown(verdict).encode())
-        write_atomically(folder / JUNIT, verdict_junit(verdict, compare(before, after)))
-        write_page(folder / PAGE, verdict, before, after, references=references, faults=matrix)
+        write_atomically(folder / MARKDOWN, gate_markdown(view).encode())
+        write_atomically(folder / JUNIT, gate_junit(view))
+        write_page(folder / PAGE, view, evidence(verdict, before, after))
         write_record(folder / VERDICT, verdict)
     except OSError as error:
         path = folder / VERDICT

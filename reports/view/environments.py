@@ -38,7 +38,7 @@ def facts(baseline: Run, candidate: Run) -> list[Fact]:
 
 
 def _told(environment: Environment | None) -> dict[tuple[str, str], str]:
-    """By group and name."""
+    """Facts of one side by group and name."""
     if environment is None:
         return {}
     groups: dict[str, Mapping[str, Any]] = {
@@ -54,7 +54,7 @@ def _told(environment: Environment | None) -> dict[tuple[str, str], str]:
 
 
 def _fact(name: tuple[str, str], before: str | None, after: str | None) -> Fact:
-    # When a run began and how long it took tells two runs apart, not two environments.
+    # When a run began and how long it took distinguishes two runs, not two environments.
     differs = before != after and name[0] != "run"
     old, new = (NOTHING if value is None else value for value in (before, after))
     if max(len(old), len(new)) > LONGEST:
@@ -63,7 +63,7 @@ def _fact(name: tuple[str, str], before: str | None, after: str | None) -> Fact:
 
 
 def _only(before: str, after: str) -> Iterator[str]:
-    """What each of two long values has and the other has not: its lines, or its words."""
+    """Lines or words that only one of two long values has, for each of them."""
     parts = [_parts(value) for value in (before, after)]
     for ours, theirs in (parts, reversed(parts)):
         own = [part for part in ours if part not in theirs]
@@ -72,7 +72,7 @@ def _only(before: str, after: str) -> Iterator[str]:
 
 
 def _parts(value: str) -> dict[str, None]:
-    """What a long value consists of, in order, each once: its lines and settings, and the words of those still long."""
+    """Parts of a long value in order, each once: its lines and settings, and the words of those still long."""
     settings = [part.strip() for line in value.splitlines() for part in line.split(", ")]
     words = [[setting] if len(setting) <= LONGEST else setting.split() for setting in settings]
     return dict.fromkeys(part for parts in words for part in parts if part)

@@ -1,4 +1,4 @@
-"""What to tell pytest so that it asks about one subject again."""
+"""Selection of the tests about one subject, by pytest's -k."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 
 _OUTSIDE_WORDS = re.compile(r"[^\w.:+\[\]/\\-]+")
-"""What pytest's -k takes for the end of a word."""
+"""Characters that end a word for pytest's -k."""
 
 
 def selection(key: str) -> str:

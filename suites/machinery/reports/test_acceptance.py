@@ -17,8 +17,8 @@ from fixtures.record.interface import Interface, Parameter
 from fixtures.record.packing import pack, packed, read_stored, stored
 from fixtures.record.run_folder import RecordError, read_plan, read_run
 from fixtures.record.schema import SCHEMA
-from reports import accepting, commands, keeping_commands
-from reports.accepting import Unacceptable, accept
+from reports.commands import acceptance, command_line, run_folders
+from reports.commands.acceptance import Unacceptable, accept
 from suites.machinery.making.runs import claim, contract, environment, failure, plan, run, violated, write
 
 INTERFACE = Interface(
@@ -139,7 +139,7 @@ def test_a_name_that_is_taken_is_replaced_on_request_only(made, tmp_path):
 
 
 def test_a_run_that_takes_too_much_is_refused_with_its_size(made, tmp_path, monkeypatch):
-    monkeypatch.setattr(accepting, "MOST_BYTES", 3000)
+    monkeypatch.setattr(acceptance, "MOST_BYTES", 3000)
 
     says = refusal(made, "old", tmp_path / "accepted")
 
@@ -156,7 +156,7 @@ def test_a_write_that_fails_leaves_what_was_accepted_before(made, tmp_path, monk
     def disk_full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(accepting, step, disk_full)
+    monkeypatch.setattr(acceptance, step, disk_full)
     with pytest.raises(OSError, match="No space left"):
         accept(made, "old", tmp_path, replace=True)
 
@@ -186,13 +186,13 @@ def test_a_replacement_that_cannot_be_put_in_place_leaves_what_was_accepted_befo
 
 @pytest.fixture
 def accepted_runs(tmp_path, monkeypatch):
-    """Where the command keeps what it accepts."""
-    monkeypatch.setattr(keeping_commands, "ACCEPTED", tmp_path / "accepted")
+    """The folder in which the command keeps what it accepts."""
+    monkeypatch.setattr(run_folders, "ACCEPTED", tmp_path / "accepted")
     return tmp_path / "accepted"
 
 
 def test_the_command_says_what_to_do_next(made, accepted_runs, capsys):
-    assert commands.run(["accept", str(made.folder), "--as", "2.13.0"]) == 0
+    assert command_line.run(["accept", str(made.folder), "--as", "2.13.0"]) == 0
 
     shown = capsys.readouterr().out
     assert shown.startswith("accepted as 2.13.0: 3 claims, 1 of them violated; ")
@@ -203,11 +203,11 @@ def test_the_command_says_what_to_do_next(made, accepted_runs, capsys):
 
 def test_gating_against_an_accepted_run_is_gating_against_the_run(made, accepted_runs, tmp_path, capsys):
     candidate = write(tmp_path / "candidate", run(claim(), violated(dtype="bfloat16"), contract(), digests={"a": "c"}))
-    code = commands.run(["gate", str(made.folder), str(candidate)])
+    code = command_line.run(["gate", str(made.folder), str(candidate)])
     usual = (candidate / file_names.VERDICT).read_text()
-    assert commands.run(["accept", str(made.folder), "--as", "run"]) == 0
+    assert command_line.run(["accept", str(made.folder), "--as", "run"]) == 0
 
-    assert commands.run(["gate", str(accepted_runs / "run"), str(candidate)]) == code
+    assert command_line.run(["gate", str(accepted_runs / "run"), str(candidate)]) == code
     assert (candidate / file_names.VERDICT).read_text() == usual
     capsys.readouterr()
 
@@ -223,7 +223,7 @@ def test_gating_against_an_accepted_run_is_gating_against_the_run(made, accepted
 )
 def test_a_mistake_is_one_line(made, capsys, monkeypatch, arguments, says):
     monkeypatch.chdir(made.folder.parent)
-    assert commands.run(["accept", *arguments]) == 2
+    assert command_line.run(["accept", *arguments]) == 2
 
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(says)
@@ -231,7 +231,7 @@ def test_a_mistake_is_one_line(made, capsys, monkeypatch, arguments, says):
 
 def test_a_place_that_cannot_be_written_is_one_line(made, accepted_runs, capsys):
     accepted_runs.write_text("a file")
-    assert commands.run(["accept", str(made.folder), "--as", "old"]) == 2
+    assert command_line.run(["accept", str(made.folder), "--as", "old"]) == 2
 
     assert capsys.readouterr().err == f"error: {accepted_runs / 'old'}: cannot be written (Not a directory)\n"
 

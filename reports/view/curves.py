@@ -15,7 +15,7 @@ import numpy.typing as npt
 from fixtures.record.run_folder import Run
 from fixtures.statistics.formats import FloatArray
 from fixtures.training.trajectory import Numbers, recorded_in
-from reports.drift.numbers import Departure, Outcome, TrainingDrift, departure, same_start, training_drifts
+from reports.drift.numbers import Departure, TrainingDrift, departure, same_start, training_drifts
 
 MOST_POINTS = 1000
 """Steps, and layers, that a drawing has room for; the suite's training runs have 20 and at most 50."""
@@ -23,7 +23,7 @@ MOST_POINTS = 1000
 
 @dataclass(frozen=True)
 class Strain:
-    """How far the candidate is from the baseline, as a share of what rounding explains: above 1, something else did it.
+    """Distance of the candidate from the baseline as a share of what rounding explains; above 1, something else did it.
 
     Attributes:
         candidate: its largest deviation, NaN where rounding leaves nothing to tell, [m].
@@ -40,7 +40,7 @@ class Curves:
 
     Attributes:
         key: of the subject.
-        drift: what became of it from the baseline to the candidate.
+        drift: its classification from the baseline to the candidate.
         sides: by side; one that kept no numbers, or none that could be any, is missing.
         allowed: what rounding explains around the first of the sides, relative: of the loss and of each layer's
             gradients, [steps, 1 + layers].
@@ -61,10 +61,6 @@ class Curves:
         return next(iter(self.sides.values()))
 
 
-ORDER = (Outcome.DIFFERENT, Outcome.UNCOMPARED, Outcome.ROUNDING, Outcome.IDENTICAL)
-"""What a reader should see first."""
-
-
 def training_runs(runs: Iterable[Run]) -> list[str]:
     """Keys of the subjects whose training any run recorded, readable or not, in the order kept."""
     return list(dict.fromkeys(key for run in runs for key in recorded_in(run.sketches)))
@@ -82,7 +78,7 @@ def training_curves(runs: Mapping[str, Run]) -> list[Curves]:
     drifts = sorted(
         training_drifts(*runs.values()),
         key=lambda drift: (
-            ORDER.index(drift.outcome),
+            drift.outcome.rank,
             dtypes.get(drift.subject) != "float32",
             places[drift.subject],
         ),
@@ -104,7 +100,7 @@ def _curves(drift: TrainingDrift, kept: Mapping[str, Mapping[str, npt.NDArray[An
 
 
 def _numbers(arrays: Mapping[str, npt.NDArray[Any]]) -> Numbers | None:
-    """A side's numbers; None where they are none, or too many to be drawn."""
+    """Numbers of a side; None where they are none, or too many to be drawn."""
     try:
         numbers = Numbers.of(arrays)
     except ValueError:
@@ -113,7 +109,7 @@ def _numbers(arrays: Mapping[str, npt.NDArray[Any]]) -> Numbers | None:
 
 
 def _strains(found: Departure) -> tuple[Strain, Strain]:
-    """By step and by layer."""
+    """Strains by step and by layer."""
     one_ulp = np.divide(found.one_ulp, found.allowed, out=np.zeros_like(found.allowed), where=found.tells)
     told = [np.where(found.tells, share, np.nan) for share in (found.strain, one_ulp)]
     layers = [np.fmax.reduce(np.fmax.reduce(share[:, 1:], axis=0).reshape(2, -1), axis=0) for share in told]

@@ -1,4 +1,4 @@
-"""What the stored sketches say of the weights' marginal law: numbers for a histogram and for a PIT, by side.
+"""Marginal law of the weights by stored sketches: numbers for a histogram and for a PIT, by side.
 
 Sketches come from outside: what cannot be a sketch of the subject is left out, and said to be.
 """
@@ -23,7 +23,7 @@ from reports.drift.laws import Counts, NoCounts, counts_of
 from reports.drift.sketches import Uncompared, usable_law
 
 BINS = 64
-"""Bars of a histogram: as narrow as they can be and still be told apart in a column of a page."""
+"""Bars of a histogram: as narrow as they can be and still be distinguished in a column of a page."""
 
 FEWEST_BINS = 3
 """Edges without which a histogram has no shape: a law so narrow that the dtype's grid has one value for it."""
@@ -40,7 +40,7 @@ class Drawn:
     """One side's weights of one subject.
 
     Attributes:
-        n: how many.
+        n: their number.
         density: share of them in each bin over the bin's width in promised std, [bins].
         departure: empirical CDF less the promised one at `Marginal.promised`, in percentage points, [m].
         beyond: weights outside all bins, NaN and the infinities among them.
@@ -54,7 +54,7 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Marginal:
-    """The weights of one subject on both sides, beside the law that they were promised.
+    """The weights of one subject on both sides, and the law that they were promised.
 
     Attributes:
         edges: of the bins, in promised std from the promised mean, [bins + 1]; moved to the nearest edges of cells.

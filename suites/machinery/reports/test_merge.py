@@ -19,8 +19,8 @@ from fixtures.record.interface import Interface
 from fixtures.record.plan import Case
 from fixtures.record.run_folder import read_run
 from fixtures.record.schema import SCHEMA
-from reports import commands
-from reports.merging import Unmergeable, merge, write_run
+from reports.commands import command_line
+from reports.commands.merge import Unmergeable, merge, write_run
 from reports.verdict import gate
 from suites.machinery.making.runs import claim, contract, environment, failure, plan, run, subject, violated, write
 
@@ -321,11 +321,11 @@ def parts(tmp_path, monkeypatch):
 
 
 def test_the_command_makes_a_run_that_can_be_gated(parts, capsys):
-    assert commands.run(["merge", "a", "b", "--into", "new/merged"]) == 0
+    assert command_line.run(["merge", "a", "b", "--into", "new/merged"]) == 0
     assert capsys.readouterr().out == "2 runs merged into new/merged: 9 claims\n"
 
     write(parts / "whole", run(*CLAIMS))
-    assert commands.run(["gate", "whole", "new/merged"]) == 0
+    assert command_line.run(["gate", "whole", "new/merged"]) == 0
     capsys.readouterr()
 
 
@@ -341,7 +341,7 @@ def test_the_command_makes_a_run_that_can_be_gated(parts, capsys):
     ],
 )
 def test_a_mistake_is_one_line(parts, capsys, arguments, says):
-    assert commands.run(["merge", *arguments]) == 2
+    assert command_line.run(["merge", *arguments]) == 2
 
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(says)
@@ -353,7 +353,7 @@ def test_a_disk_that_is_full_leaves_nothing(parts, capsys, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", disk_full)
-    assert commands.run(["merge", "a", "b", "--into", "m"]) == 2
+    assert command_line.run(["merge", "a", "b", "--into", "m"]) == 2
 
     assert capsys.readouterr().err == "error: --into m: cannot be written (No space left on device)\n"
     assert sorted(path.name for path in parts.iterdir()) == ["a", "b"]

@@ -1,0 +1,1 @@
+"""Command line of the reports: gate and show, and run folders made of run folders."""
