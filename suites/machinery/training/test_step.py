@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from fixtures.faults.planting import plant
+from fixtures.faults.registry import plant
 from fixtures.propagation.links.comparing import in_float64
 from fixtures.propagation.links.matmul import rounded_once
 from fixtures.record.call import call_of
