@@ -76,6 +76,10 @@ def test_every_fault_has_a_name_of_its_own_and_says_what_it_is():
     assert all(len(fault.says.split()) > 1 for fault in FAULTS.values())
 
 
+def test_the_readme_counts_them():
+    assert f"**{len(FAULTS)} of {len(FAULTS)}**" in (file_names.ROOT / "README.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.draws(0, "of what the faults draw nothing is looked at")
 @pytest.mark.parametrize("name", initializers.FAULTS)
 def test_a_wrong_initializer_takes_what_torch_takes_and_spoils_the_tensor_in_place(name):
