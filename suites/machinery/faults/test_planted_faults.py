@@ -42,7 +42,12 @@ DOZEN = (
 
 LAW, DEFAULTS = "suites/weights/test_law.py", "suites/weights/test_module_defaults.py"
 
-ASKING = {"weights.defaults": DEFAULTS, "weights.fan": "suites/weights/test_fan.py", "weights": LAW}
+ASKING = {
+    "weights.neighbours": "suites/weights/test_neighbours.py",
+    "weights.defaults": DEFAULTS,
+    "weights.fan": "suites/weights/test_fan.py",
+    "weights": LAW,
+}
 """Beginning of a family -> who asks for it, where a suite has others whose collection would take longer."""
 
 CORE = " and (784x256 or 64x64x3x3)"
