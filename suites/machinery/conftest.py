@@ -99,8 +99,7 @@ began_key = pytest.StashKey[float]()
 
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Fail a test by name that draws and names no level, spends more than it names, starts processes unmarked, or
-    names a family of claims that no claim was violated of."""
+    """Fail a test by name whose marks say less than it draws, spends or starts, or more than it proves."""
     yield
     noted = draws.NOTES.taken()
     noted.take(shared.get((item.nodeid.partition("::")[0], ""), draws.Noted()))

@@ -71,7 +71,7 @@ def plant(name: str, folder: Path, seed: int) -> FaultOutcome:
 
 
 def tables_of(outcomes: list[FaultOutcome], width: int) -> list[Table]:
-    """A table for each suite, in the order of their first outcomes, for a window so many columns wide."""
+    """A table for each suite, in the order of their first outcomes, for a window `width` columns wide."""
     return [
         table_of(suite, [outcome for outcome in outcomes if outcome.suite == suite], width)
         for suite in dict.fromkeys(outcome.suite for outcome in outcomes)

@@ -1,5 +1,4 @@
-"""Planted faults: each is stopped by all the families that must see it, does what torch does otherwise, and is gone
-when the run is over.
+"""Planted faults are stopped by all the families that must see them, and are gone when the run is over.
 
 A dozen stand for the wrong initializers; `nox -s faults` plants them all.
 """

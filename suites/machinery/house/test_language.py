@@ -116,20 +116,16 @@ def phrases(module: str) -> Iterator[str]:
 
 EXCEPTIONS: dict[Callable[[str], Iterator[str]], set[str]] = {
     openings: {
-        *("fixtures.faults", "fixtures.propagation", "fixtures.record", "fixtures.rules", "fixtures.words", "reports"),
+        *("fixtures.propagation", "fixtures.record", "fixtures.rules", "fixtures.words", "reports"),
         *("suites.framework", "suites.propagation", "suites.training", "suites.weights"),
-        *(
-            f"suites.machinery.{name}"
-            for name in ("faults", "framework", "making", "propagation", "record", "reports", "rules")
-        ),
+        *(f"suites.machinery.{name}" for name in ("framework", "making", "propagation", "record", "reports", "rules")),
     },
     undescribed: {
         *("fixtures.propagation", "fixtures.rules", "reports", "suites.framework", "suites.training"),
-        *("suites.machinery.faults", "suites.machinery.making"),
+        "suites.machinery.making",
     },
     gerunds: {
         *(
-            "fixtures.faults",
             "fixtures.propagation",
             "fixtures.record",
             "fixtures.words",
@@ -139,8 +135,7 @@ EXCEPTIONS: dict[Callable[[str], Iterator[str]], set[str]] = {
         *(f"suites.machinery.{name}" for name in ("framework", "making", "propagation", "record", "reports")),
     },
     phrases: {
-        *("fixtures.faults", "fixtures.propagation", "reports", "suites.framework"),
-        *("suites.machinery.faults", "suites.machinery.making"),
+        *("fixtures.propagation", "reports", "suites.framework", "suites.machinery.making"),
     },
 }
 """Rule -> rooms in which it does not hold yet."""
