@@ -15,7 +15,7 @@ import pytest
 import torch
 from threadpoolctl import threadpool_limits
 
-from fixtures.faults.planting import FaultError, plant
+from fixtures.faults.registry import FaultError, plant
 from fixtures.gate import whereabouts
 from fixtures.gate.whereabouts import RUNNING
 from fixtures.record import file_names, run_folder

@@ -63,7 +63,7 @@ OPTIONS: dict[str, dict[str, str]] = {
     "--run-dir": {"metavar": "DIR", "help": "folder for the run record (default: a new one in reports/runs)"},
     "--false-alarm-rate": {"metavar": "P", "help": f"most the run may promise (default: {DEFAULT_FALSE_ALARM_RATE})"},
     "--target": {"metavar": "MODULE", "help": "dotted name or file of what answers torch.nn.init's names"},
-    "--fault": {"metavar": "NAME", "help": "plant this fault in torch itself first (fixtures/faults/planting.py)"},
+    "--fault": {"metavar": "NAME", "help": "plant this fault in torch itself first (fixtures/faults/registry.py)"},
     "--plan": {"metavar": "FILE", "help": "ask what this plan.json asks, instead of drawing a new one"},
 }
 

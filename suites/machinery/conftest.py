@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from fixtures.environments import processes
 from fixtures.record.subject import seed_for
 from suites.conftest import settings_key
-from suites.machinery import chance, costs, draws
+from suites.machinery import chance, costs, draws, proofs
 from suites.machinery.making.watching import Hang
 
 draws.watch()
@@ -46,6 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the mark of drawing tests, seed modules, and load the profile that no option of Hypothesis chose."""
     chance.LEDGER.open(seed_for(config.stash[settings_key].seed, "modules"))
     config.addinivalue_line("markers", "draws(chance, why): fails on a healthy tree with this chance at most, and why")
+    config.addinivalue_line("markers", "proves(*families): a planted fault violates a claim of each family")
     if not config.getoption("--hypothesis-profile", default=None):
         settings.load_profile("tests")
 
@@ -88,6 +89,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
     chance.LEDGER.open(seed)
     draws.seed_shared(seed)
     draws.NOTES.taken()
+    proofs.VIOLATED.clear()
     item.stash[began_key] = time.process_time()
     yield
 
@@ -97,7 +99,7 @@ began_key = pytest.StashKey[float]()
 
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Fail a test by name that draws and names no level, spends more than it names, or starts processes unmarked."""
+    """Fail a test by name whose marks say less than it draws, spends or starts, or more than it proves."""
     yield
     noted = draws.NOTES.taken()
     noted.take(shared.get((item.nodeid.partition("::")[0], ""), draws.Noted()))
@@ -109,6 +111,7 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     for complaint in (
         chance.complaint(item.get_closest_marker("draws"), noted.draws, chance.LEDGER.spent),
         costs.complaint(marked, processes=noted.processes),
+        proofs.complaint(item),
     ):
         if complaint:
             pytest.fail(f"{item.nodeid} {complaint}", pytrace=False)

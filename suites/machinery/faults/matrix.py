@@ -14,7 +14,6 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,8 +21,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from fixtures.faults.initializers import FAULTS
-from fixtures.faults.planting import planted_faults
+from fixtures.faults.registry import planted_faults
 from fixtures.record.claim import Verdict
 from fixtures.record.file_names import CLAIMS
 from fixtures.record.run_folder import read_claims
@@ -31,41 +29,31 @@ from fixtures.record.subject import seed_for
 from reports.faults import FaultOutcome, second_level, write_faults
 from suites.machinery.making import preloaded
 
-WEIGHTS = "suites/weights"
-PLANTED = planted_faults()
-HEALTHY = "healthy"
-HEALTHY_SUITES = {f"{HEALTHY}-{Path(suite).name}": suite for suite in sorted({f.suite for f in PLANTED.values()})}
-"""Runs with nothing planted: of the initializers, and of each suite that faults are planted for by patching torch."""
+FAULTS = planted_faults()
+HEALTHY = {f"healthy-{Path(suite).name}": suite for suite in sorted({fault.suite for fault in FAULTS.values()})}
+"""Runs with nothing planted, of each suite on all subjects that faults of it are planted for."""
 
-ALL = [HEALTHY, *HEALTHY_SUITES, *FAULTS, *PLANTED]
+ALL = [*HEALTHY, *FAULTS]
 ENDED = len(" WRONG (exit 2)")
 
 
-def selection(dtypes: Iterable[str], initializers: Iterable[str]) -> str:
-    """Reduced list of subjects for a fault: those that it spoils."""
-    return f"({' or '.join(dtypes)}) and ({' or '.join(initializers)}) and not neighbours and not defaults"
-
-
 def run_suite(
-    name: str, expected: tuple[str, ...], suite: str, options: list[str], folder: Path, seed: int
+    name: str, expected: tuple[str, ...], suite: str, options: tuple[str, ...], folder: Path, seed: int
 ) -> FaultOutcome:
-    """Run a suite in a process of its own."""
+    """Run a suite in a process of its own.
+
+    Args:
+        name: name of the fault.
+        expected: families that must see it; none where nothing is planted.
+        suite: folder of the suite.
+        options: options of pytest that plant it and select subjects.
+        folder: run folder to write.
+        seed: the matrix's; each fault has its own from it.
+    """
     started = time.perf_counter()
-    command = [
-        "-m",
-        "pytest",
-        suite,
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:benchmark",
-        "--run-dir",
-        str(folder),
-        "--seed",
-        str(seed_for(seed, name)),
-    ]
-    ended = preloaded.run(*command, *options)
+    without = ("-p", "no:cacheprovider", "-p", "no:benchmark")
+    where = ("--run-dir", folder, "--seed", seed_for(seed, name))
+    ended = preloaded.run("-m", "pytest", suite, "-q", *without, *where, *options)
     claims = read_claims(folder / CLAIMS).values() if (folder / CLAIMS).exists() else ()
     violated = Counter(claim.family for claim in claims if claim.verdict is Verdict.VIOLATED and claim.known is None)
     tail = tuple((ended.stdout + ended.stderr).splitlines()[-15:])
@@ -75,24 +63,15 @@ def run_suite(
 
 def plant(name: str, folder: Path, seed: int) -> FaultOutcome:
     """Run the suite on one fault, or on torch itself."""
-    if name == HEALTHY:
-        options = ["--device", "cpu", "-k", selection(("float32", "float64"), ("kaiming",))]
-        return run_suite(name, (), WEIGHTS, options, folder, seed)
-    if suite := HEALTHY_SUITES.get(name):
-        subjects = sorted({f"({fault.selection})" for fault in PLANTED.values() if fault.suite == suite})
-        return run_suite(name, (), suite, ["-k", " or ".join(subjects)], folder, seed)
-    if planted := PLANTED.get(name):
-        options = ["--fault", name, "-k", planted.selection]
-        return run_suite(name, (planted.family, *planted.also), planted.suite, options, folder, seed)
+    if suite := HEALTHY.get(name):
+        subjects = sorted({f"({fault.selection})" for fault in FAULTS.values() if fault.suite == suite})
+        return run_suite(name, (), suite, ("-k", " or ".join(subjects)), folder, seed)
     fault = FAULTS[name]
-    target = ["--device", "cpu", "--target", f"fixtures.faults.initializers.{name}"]
-    return run_suite(
-        name, (fault.family,), WEIGHTS, [*target, "-k", selection(fault.dtypes, fault.initializers)], folder, seed
-    )
+    return run_suite(name, fault.families, fault.suite, fault.options(name), folder, seed)
 
 
 def tables_of(outcomes: list[FaultOutcome], width: int) -> list[Table]:
-    """A table for each suite, in the order of their first outcomes, for a window so many columns wide."""
+    """A table for each suite, in the order of their first outcomes, for a window `width` columns wide."""
     return [
         table_of(suite, [outcome for outcome in outcomes if outcome.suite == suite], width)
         for suite in dict.fromkeys(outcome.suite for outcome in outcomes)

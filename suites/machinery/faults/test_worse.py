@@ -75,7 +75,7 @@ def became(before, after):
 
 
 def assert_grew(mild, severe, again):
-    """What grew is worse, what shrank is not, and neither is the mild fault measured once more."""
+    """Assert that what grew is worse, that what shrank is not, nor the mild fault measured once more."""
     assert became(mild, severe) is Change.WORSE
     assert became(severe, mild) is Change.UNREGISTERED
     assert became(mild, again) is Change.UNREGISTERED
@@ -260,7 +260,7 @@ BLOCKS, CHANNELS = 600, 32
 
 
 def blocks(generator, scale=1.0):
-    """What blocks add to their shortcuts, with branches off by a factor."""
+    """Sums and shortcuts of blocks whose branches are off by a factor."""
     kept = generator.standard_normal((BLOCKS, CHANNELS))
     sums = kept + scale * generator.standard_normal((BLOCKS, CHANNELS))
     return [

@@ -232,6 +232,25 @@ def test_what_every_caller_shares_is_seeded_too(inner):
     assert drawn[0] == drawn[1]
 
 
+# What a test proves
+
+
+@SURE
+def test_who_names_a_family_of_which_no_claim_was_violated_fails_by_that(inner):
+    module = """
+from fixtures.record.claim import Reading
+from suites.machinery.proofs import judged, proves
+def see(p):
+    judged("weights.fan.rule", Reading(n=9, p=p), Reading(n=9, p=p))
+"""
+    mark = '@proves("weights.fan.rule")'
+    shown = [inner(body, mark=mark, module=module)[1] for body in ("see(1e-9)", "see(1e-7)", "pass")]
+
+    assert ["test_inner proves nothing of weights.fan.rule: no claim was violated" in text for text in shown] == [
+        *(False, True, True)
+    ]
+
+
 # Costs
 
 

@@ -116,17 +116,16 @@ def phrases(module: str) -> Iterator[str]:
 
 EXCEPTIONS: dict[Callable[[str], Iterator[str]], set[str]] = {
     openings: {
-        *("fixtures.faults", "fixtures.propagation", "fixtures.record", "fixtures.rules"),
+        *("fixtures.propagation", "fixtures.record", "fixtures.rules"),
         *("suites.framework", "suites.propagation", "suites.weights"),
-        *(f"suites.machinery.{name}" for name in ("faults", "framework", "making", "propagation", "record", "rules")),
+        *(f"suites.machinery.{name}" for name in ("framework", "making", "propagation", "record", "rules")),
     },
     undescribed: {
         *("fixtures.propagation", "fixtures.rules", "suites.framework"),
-        *("suites.machinery.faults", "suites.machinery.making"),
+        "suites.machinery.making",
     },
     gerunds: {
         *(
-            "fixtures.faults",
             "fixtures.propagation",
             "fixtures.record",
             "fixtures.words",
@@ -134,8 +133,7 @@ EXCEPTIONS: dict[Callable[[str], Iterator[str]], set[str]] = {
         *(f"suites.machinery.{name}" for name in ("framework", "making", "propagation", "record")),
     },
     phrases: {
-        *("fixtures.faults", "fixtures.propagation"),
-        *("suites.machinery.faults", "suites.machinery.making"),
+        *("fixtures.propagation", "suites.machinery.making"),
     },
 }
 """Rule -> rooms in which it does not hold yet."""

@@ -17,6 +17,7 @@ from fixtures.target.target import Target
 from suites.framework.findings import Findings
 from suites.framework.questions import questions_of
 from suites.machinery.chance import fresh_seed
+from suites.machinery.proofs import noted
 
 SEED = 1
 """Of the list of subjects: a fixed one, so that the ones a test names are among them. Draws are fresh in each test."""
@@ -63,7 +64,7 @@ def answers(
         test(**given, **keepers)
         planned = [claim_id(question.family, case.subject) for question in findings.questions]
         assert sorted(planned) == sorted(claim.id for claim in findings.claims)
-        yield from findings.claims
+        yield from map(noted, findings.claims)
 
 
 def ignore(*arguments: Any) -> None:

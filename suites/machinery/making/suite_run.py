@@ -11,6 +11,7 @@ import pytest
 from fixtures.record import file_names, run_folder
 from fixtures.record.claim import Claim, Verdict
 from suites.machinery.chance import fresh_seed
+from suites.machinery.proofs import noted
 
 PLUGINS = ("cacheprovider", "benchmark", "unraisableexception")
 """Left out: one writes, one asks git eight times, and one collects all garbage of this process at the end."""
@@ -26,7 +27,7 @@ def violated_in(suite: str, folder: Path, *options: str) -> tuple[int, list[Clai
     """Run a suite into a run folder; returns its exit code and its violated claims."""
     code = run_in_process(suite, folder, *options)
     claims = run_folder.read_claims(folder / file_names.CLAIMS).values()
-    return code, [claim for claim in claims if claim.verdict is Verdict.VIOLATED]
+    return code, [claim for claim in map(noted, claims) if claim.verdict is Verdict.VIOLATED]
 
 
 def given(**options: object) -> Any:

@@ -5,6 +5,7 @@ Fresh draws each run, by the run's --seed.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from torch import nn
 
-from fixtures.faults.planting import plant
+from fixtures.faults.registry import plant
 from fixtures.propagation.controls import Overflows, floor, overflow_band, overflow_questions
 from fixtures.propagation.plain import Plain
 from fixtures.propagation.simulation import simulate
@@ -24,6 +25,7 @@ from fixtures.statistics.laws import Uniform
 from fixtures.target.target import load_target
 from suites.machinery.chance import ALARM, SURE, agrees, within_chance
 from suites.machinery.making.answering import answers, cases_of, target_of
+from suites.machinery.proofs import proves
 from suites.propagation import test_controls
 
 pytestmark = SURE
@@ -119,6 +121,14 @@ def test_an_overflow_some_layers_off_is_outside_the_band(width, dtype, layers):
 # Faults
 
 
+DIRECTIONS = ("forward", "backward")
+
+
+def of_controls(*names):
+    return [f"propagation.control.{direction}.{name}" for direction in DIRECTIONS for name in names]
+
+
+@proves(*of_controls("told", "mean", "location", "law", "spread", "layer"))
 @pytest.mark.large_draws
 def test_a_control_that_is_initialized_by_he_does_not_fail_and_is_seen():
     def he(weight, *_arguments, **_options):
@@ -143,6 +153,7 @@ def test_another_gain_of_torchs_default_is_seen(biased):
         assert "forward.floor" in found
 
 
+@proves("propagation.control.forward.floor")
 def test_a_default_bias_of_zero_is_seen_by_the_floor():
     take_out = plant("linear-bias-zero")
     try:
@@ -163,6 +174,7 @@ def test_a_std_that_is_four_percent_off_is_seen():
         assert {"forward.mean", "backward.mean", "forward.location"} <= found.keys()
 
 
+@proves("propagation.control.overflow")
 def test_a_std_that_is_twelve_percent_off_overflows_too_early_in_wide_networks():
     def normal_(weight, std):
         return nn.init.normal_(weight, std=1.12 * std)
@@ -170,6 +182,18 @@ def test_a_std_that_is_twelve_percent_off_overflows_too_early_in_wide_networks()
     assert "overflow" in violated(OVERFLOW, target_of(normal_=normal_), "256x256")
 
 
+@proves("propagation.control.dead")
+@pytest.mark.large_draws
+def test_networks_of_which_one_in_four_falls_silent_are_seen():
+    calls = itertools.count()
+
+    def kaiming_normal_(weight, **options):
+        return nn.init.kaiming_normal_(weight, **options).mul_(next(calls) // test_controls.LAYERS % 4 > 0)
+
+    assert "dead" in violated(CONTROLS, target_of(kaiming_normal_=kaiming_normal_), "linear-64x64")
+
+
+@proves("propagation.control.zeros")
 def test_a_zero_that_is_none_is_seen():
     def zeros_(weight):
         # Half the rows of either sign: whichever sign a signal's sum has, half the ReLUs let it pass.

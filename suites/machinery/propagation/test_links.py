@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from fixtures.faults.planting import plant
+from fixtures.faults.registry import plant
 from fixtures.propagation.activations import ACTIVATIONS, LEAKY_SLOPE, SELU_ALPHA, SELU_SCALE, SOFTPLUS_LINEAR
 from fixtures.propagation.convolution_law import Geometry
 from fixtures.propagation.links.activation import (

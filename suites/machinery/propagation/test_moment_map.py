@@ -35,6 +35,7 @@ from fixtures.statistics.pvalues import chernoff_p
 from fixtures.target.target import Target
 from suites.machinery.chance import ALARM, SURE, detected, no_oftener
 from suites.machinery.making.answering import answers, target_of
+from suites.machinery.proofs import proves
 from suites.propagation import test_nonlinearities as suite
 
 pytestmark = SURE
@@ -298,6 +299,7 @@ FAULTS = {
 }
 
 
+@proves(suite.MAP)
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_faulty_nonlinearity_has_another_map(fault, dtype, monkeypatch):
@@ -322,6 +324,7 @@ class WrongSlope(torch.autograd.Function):
         return 1.02 * gradient * slope
 
 
+@proves(suite.MAP, "propagation.nonlinearity.chi")
 def test_a_wrong_gradient_of_a_nonlinearity_is_seen_by_the_map_and_by_chi(monkeypatch):
     monkeypatch.setattr(nn.GELU, "forward", lambda self, z: WrongSlope.apply(z))
 
@@ -338,11 +341,13 @@ def kaiming_times(share):
     return target_of(kaiming_normal_=kaiming_normal_)
 
 
+@proves("propagation.nonlinearity.factor")
 @pytest.mark.parametrize("name", ["relu", "gelu", "selu", "mish"])
 def test_weights_two_percent_off_change_the_factor_of_one_layer(name):
     assert "propagation.nonlinearity.factor" in violated(SINGLE_TEST, name, kaiming_times(1.02))
 
 
+@proves(suite.DEEP)
 @pytest.mark.parametrize("name", ["relu", "gelu", "elu"])
 def test_weights_four_percent_off_are_seen_over_fifty_layers(name):
     assert violated(DEEP_TEST, name, kaiming_times(1.04)) == {suite.DEEP}
@@ -356,6 +361,7 @@ def test_a_nonlinearity_that_fails_on_tiny_signals_is_seen_at_depth_only(monkeyp
     assert violated(DEEP_TEST, "gelu") == {suite.DEEP}
 
 
+@proves(suite.GAIN)
 def test_a_table_with_another_gain_leads_elsewhere():
     target = target_of(calculate_gain=lambda nonlinearity, param=None: 1.66)
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from scipy import stats
 
-from fixtures.faults.planting import Patch
+from fixtures.faults.fault import Patch
 from fixtures.propagation.precision import (
     autocast,
     flags,
@@ -29,6 +29,7 @@ from fixtures.record.subject import HALF_TYPES
 from fixtures.target.target import Target
 from suites.machinery.chance import ALARM, SURE, agrees, no_oftener, within_chance
 from suites.machinery.making.answering import answers, cases_of, findings_of, target_of
+from suites.machinery.proofs import proves
 from suites.propagation import test_precision as suite
 
 pytestmark = SURE
@@ -226,6 +227,7 @@ REDUCTIONS = {
 }
 
 
+@proves(suite.PRODUCT)
 @pytest.mark.parametrize("name", REDUCTIONS)
 def test_reduced_precision_that_nobody_asked_for_is_seen(name, monkeypatch):
     plant(monkeypatch, Patch(torch.nn.functional, "linear", REDUCTIONS[name]))
@@ -249,6 +251,9 @@ def test_reduced_precision_of_a_convolution_is_seen(monkeypatch):
     assert not any(path.startswith("linear") for path in found)
 
 
+LAYERS_SEEN = proves("propagation.precision.forward.layer", "propagation.precision.backward.layer")
+
+
 def autocast_as(dtype):
     """autocast that always takes one type; None for none at all."""
 
@@ -270,7 +275,14 @@ def test_autocast_to_something_else_than_bfloat16_is_seen(dtype, monkeypatch):
     assert found == {(suite.PRODUCT, "linear_autocast"), (suite.PRODUCT, "conv_autocast")}
 
 
-@pytest.mark.parametrize(("setting", "dtype", "error"), [("autocast", "bfloat16", 0.05), ("medium", "float32", 0.01)])
+@proves("propagation.precision.forward.scale", "propagation.precision.backward.scale")
+@pytest.mark.parametrize(
+    ("setting", "dtype", "error"),
+    [
+        pytest.param("autocast", "bfloat16", 0.05, marks=LAYERS_SEEN),
+        ("medium", "float32", 0.01),
+    ],
+)
 def test_a_scale_that_is_off_under_a_setting_is_seen(setting, dtype, error, monkeypatch):
     """By what the weights are multiplied with after they were drawn."""
 
@@ -306,6 +318,7 @@ def flushing(healthy):
     return lambda self, inputs: Flushed.apply(healthy(self, Flushed.apply(inputs)))
 
 
+@proves(suite.ZEROS, suite.VANISHING)
 def test_flushed_subnormal_numbers_are_seen_forward_and_backward(monkeypatch):
     plant(monkeypatch, Patch(torch.nn.Linear, "forward", flushing))
 
@@ -332,6 +345,7 @@ def saturating(limit):
     return replacement
 
 
+@proves(suite.OVERFLOW)
 def test_signals_that_stop_at_the_largest_value_are_seen(monkeypatch):
     plant(monkeypatch, Patch(torch.nn.Linear, "forward", saturating(65504.0)))
 

@@ -35,6 +35,7 @@ from fixtures.record.subject import Subject
 from fixtures.statistics.judgement import SCREEN
 from suites.machinery.chance import ALARM, SURE, detected, no_oftener, standard_errors, within_chance
 from suites.machinery.making.answering import answers, target_of, violation
+from suites.machinery.proofs import proves
 from suites.propagation import test_residual as suite
 
 pytestmark = SURE
@@ -235,7 +236,13 @@ def adds_less_by(share, effect):
 
 @pytest.mark.large_draws
 @pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize(("family", "test"), [(suite.SKIP, LINKS), ("propagation.residual.block", BLOCKS)])
+@pytest.mark.parametrize(
+    ("family", "test"),
+    [
+        pytest.param(family, test, marks=proves(family))
+        for family, test in ((suite.SKIP, LINKS), ("propagation.residual.block", BLOCKS))
+    ],
+)
 def test_a_scaled_branch_is_seen(order, family, test, monkeypatch):
     monkeypatch.setattr(Bottleneck, "add", lambda block, shortcut, branch: shortcut + SCALED * branch)
 
@@ -252,6 +259,7 @@ def test_a_gradient_that_skips_the_shortcut_is_seen(monkeypatch):
     assert "gradient at" in violation(suite.SKIP, LINKS, target_of(), pre).note
 
 
+@proves(suite.NORM)
 @pytest.mark.large_draws
 @pytest.mark.parametrize("order", [pre_bn, post_bn])
 @pytest.mark.parametrize("change", [{"eps": 2e-5}, {"momentum": None, "affine": True, "gain": 1.001}])
@@ -272,6 +280,7 @@ def without_the_gain():
     return target_of(kaiming_normal_=lambda weight, **options: nn.init.kaiming_normal_(weight, nonlinearity="linear"))
 
 
+@proves("propagation.residual.growth", "propagation.residual.block_shape")
 @pytest.mark.large_draws
 @pytest.mark.parametrize("order", [pre, post])
 def test_networks_without_the_gain_do_not_grow_as_they_should(order):
@@ -339,6 +348,7 @@ def dead():
     return target_of(kaiming_normal_=lambda weight, **options: nn.init.zeros_(weight))
 
 
+@proves(suite.FIRST)
 def test_gradients_that_do_not_reach_the_first_layer_are_seen():
     assert "root mean square of the gradient" in violation(suite.FIRST, LINKS, dead(), pre).note
 

@@ -5,6 +5,7 @@ Fresh draws each run, by the run's --seed.
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -47,6 +48,7 @@ from suites.machinery.chance import (
 )
 from suites.machinery.making.answering import answers, target_of
 from suites.machinery.making.suite_run import run_in_process
+from suites.machinery.proofs import proves
 from suites.propagation import test_trajectories
 
 pytestmark = SURE
@@ -311,6 +313,11 @@ def normal_but(change):
 
 BOTH = ("forward", "backward")
 
+
+def of_trajectories(*names):
+    return [f"propagation.trajectory.{direction}.{name}" for direction in BOTH for name in names]
+
+
 HALF_A_PERCENT = float(stats.norm.cdf(MISS_DEVIATE - (0.5 - 0.4616) / 0.0502))
 """2e-8: chance that half a percent is missed in one direction. The mean square states that it misses 0.4616 % with
 chance MISS, and has a standard error of 0.0502 %."""
@@ -324,6 +331,7 @@ def test_half_a_percent_of_gain_in_all_layers_is_seen_by_the_mean_square():
     assert {f"{direction}.mean" for direction in BOTH} <= found.keys()
 
 
+@proves(*of_trajectories("location", "mean"))
 @pytest.mark.large_draws
 def test_two_percent_of_gain_are_seen_in_wide_networks_by_location_and_mean_square():
     found = violated(normal_but(lambda weight: weight.mul_(1.02)), "256x256")
@@ -369,6 +377,7 @@ def test_one_layer_left_at_torchs_default_is_named():
     assert found["backward.layer"].note.startswith(f"step {50 - 17 + 2} of 50")  # the first is the readout's
 
 
+@proves(*of_trajectories("mean", "layer", "law", "spread"))
 @pytest.mark.large_draws
 def test_dropout_left_on_is_seen(monkeypatch):
     healthy = nn.ReLU.forward
@@ -406,6 +415,16 @@ def test_layers_that_share_their_weights_are_seen_in_depth():
         return weight
 
     assert "forward.spread" in violated(target_of(kaiming_normal_=kaiming_normal_))
+
+
+@proves("propagation.trajectory.dead")
+@pytest.mark.large_draws
+def test_networks_of_which_one_in_four_falls_silent_are_seen():
+    calls = itertools.count()
+
+    found = violated(normal_but(lambda weight: weight.mul_(next(calls) // 50 % 4 > 0)))
+
+    assert "dead" in found
 
 
 # What is kept for the page

@@ -15,7 +15,7 @@ import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from fixtures.faults.initializers import FAULTS
+from fixtures.faults import initializers
 from fixtures.record.claim import Verdict
 from fixtures.record.interface import Interface, Parameter, parameters_of
 from fixtures.record.run_folder import RecordError, read_run, seal_run
@@ -147,7 +147,7 @@ def test_faults_that_are_planted_in_initializers_drift(fault, about, seen):
 
     healthy = side(torch.nn.init, 1)
 
-    assert kinds(between(healthy, side(FAULTS[fault], 2))) == seen
+    assert kinds(between(healthy, side(getattr(initializers, fault), 2))) == seen
     assert kinds(between(healthy, side(torch.nn.init, 3))) == []
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from fixtures.faults.planting import plant
+from fixtures.faults.registry import plant
 from fixtures.propagation.links.comparing import in_float64
 from fixtures.record.kinds import Architecture
 from fixtures.record.subject import Subject

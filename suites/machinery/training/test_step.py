@@ -8,7 +8,7 @@ import pytest
 import torch
 from msgspec.structs import replace
 
-from fixtures.faults.planting import plant
+from fixtures.faults.registry import plant
 from fixtures.propagation.links.comparing import in_float64
 from fixtures.propagation.links.matmul import rounded_once
 from fixtures.record.kinds import Architecture

@@ -14,7 +14,7 @@ from torch import nn
 from fixtures.record.claim import Verdict
 from fixtures.record.exit_codes import STOP
 from fixtures.record.subject import Subject
-from fixtures.statistics.judgement import CONFIRMATION_FACTOR, judge
+from fixtures.statistics.judgement import CONFIRMATION_FACTOR
 from fixtures.statistics.pvalues import binomial_p
 from fixtures.statistics.signs import Signs
 from fixtures.training import digits as digits_module
@@ -30,6 +30,7 @@ from fixtures.training.table_questions import (
 )
 from suites.machinery.chance import ALARM, SURE, no_oftener, within_chance
 from suites.machinery.making.suite_run import violated_in
+from suites.machinery.proofs import judged, proves
 from suites.training.test_table import EXTENTS
 
 pytestmark = SURE
@@ -229,9 +230,10 @@ def readings(found):
 def verdicts(draws, shift, pairs=PAIRS):
     """Verdicts of the judged claims."""
     read, confirmed = (readings(evidence(draws, shift, count)) for count in (pairs, CONFIRMATION_FACTOR * pairs))
-    return {judge(one, lambda name=name: confirmed[name]).verdict for name, one in read.items() if one.p is not None}
+    return {judged(name, one, confirmed[name]) for name, one in read.items() if one.p is not None}
 
 
+@proves(*(question.family for question in table_questions(JUDGED) if "(judged" in question.statement))
 def test_a_judged_claim_is_violated_where_kaiming_is_always_worse_and_only_there(draws):
     assert verdicts(draws, 1.0) == {Verdict.HOLDS}
     assert verdicts(draws, 0.0) == {Verdict.HOLDS}

@@ -13,7 +13,6 @@ from scipy import stats
 from torch import nn
 
 from fixtures.record.claim import Verdict
-from fixtures.statistics.judgement import SCREEN, judge
 from fixtures.training.tutorial import (
     PRINTED,
     SAMPLES,
@@ -25,6 +24,7 @@ from fixtures.training.tutorial import (
 )
 from fixtures.weights.tutorial_network import WIDTHS
 from suites.machinery.chance import ALARM, FAR, SURE, detected, no_oftener, within_chance
+from suites.machinery.proofs import judged, proves
 from suites.training.test_tutorial import PROGRAM, SEEDS
 
 pytestmark = SURE
@@ -53,7 +53,7 @@ def evidence(draws, *, shift=0.0, factor=1.0, runs=RUNS):
 def verdict(name, found):
     """Verdict on one claim, where the confirmation finds the same."""
     reading = QUESTIONS[name].read(found)
-    return judge(reading, lambda: reading).verdict
+    return judged(QUESTIONS[name].family, reading, reading)
 
 
 @pytest.fixture
@@ -84,11 +84,17 @@ def test_the_spread_says_nothing_of_a_shift(draws):
     assert verdict("spread", evidence(draws, shift=0.05 * SPREAD)) is Verdict.HOLDS
 
 
+@proves("training.tutorial.spread")
+def test_losses_that_vary_three_times_as_much_are_seen(draws):
+    assert verdict("spread", evidence(draws, factor=3.0)) is Verdict.VIOLATED
+
+
+@proves("training.tutorial.printed")
 @pytest.mark.parametrize("loss", [PRINTED - 2, PRINTED + 2])
 def test_a_printed_loss_that_no_seed_comes_near_is_remarkable(loss):
     remarkable = TutorialEvidence([program(loss)] * RUNS, np.full(RUNS, loss))
 
-    assert QUESTIONS["printed"].read(remarkable).p < SCREEN
+    assert verdict("printed", remarkable) is Verdict.VIOLATED
 
 
 def test_few_seeds_cannot_tell_whether_a_loss_is_remarkable(draws):

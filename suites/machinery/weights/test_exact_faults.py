@@ -17,6 +17,7 @@ from suites.framework import exact_claims
 from suites.framework.exact_claims import KAIMING
 from suites.machinery.chance import SURE
 from suites.machinery.making.answering import answers, target_of, violation
+from suites.machinery.proofs import proves
 from suites.weights import test_autograd as autograd
 from suites.weights import test_calculate_gain as gains
 from suites.weights import test_contract as contract
@@ -64,7 +65,8 @@ def seen_by(*sights):
 def see_planted(name, target, *sights):
     for claim, test in sights:
         family = getattr(claim, "family", claim)
-        PLANTED.append(pytest.param(family, test, target, id=f"{name}-{family.removeprefix('weights.')}"))
+        one = f"{name}-{family.removeprefix('weights.')}"
+        PLANTED.append(pytest.param(family, test, target, id=one, marks=proves(family)))
 
 
 # Memory: where a tensor lies and what lies beside it.
