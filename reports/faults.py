@@ -38,7 +38,7 @@ class FaultOutcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def as_it_should(self) -> bool:
-        """Whether all families saw it that must; or that it passed, where nothing is planted."""
+        """True where all families saw it that must; or where it passed and nothing is planted."""
         if not self.expected:
             return self.code == PASSED
         return self.code == STOPPED and self.seen.keys() >= {*self.expected}
