@@ -112,7 +112,7 @@ def first_gate(checkout, capfd):
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory, empty_venv):
+def built(tmp_path_factory):
     """A checkout's environments of the reports and of the baseline, built once for all gates, and its wheels."""
     folder = tmp_path_factory.mktemp("built")
     (folder / "pyproject.toml").write_text(PYPROJECT)
@@ -125,7 +125,7 @@ def built(tmp_path_factory, empty_venv):
 
 
 @pytest.fixture
-def gate(first_gate, checkout, wheels, built, copied_venvs):
+def gate(first_gate, checkout, wheels, built, copied_venvs):  # noqa: ARG001 - the candidate's is a copy
     """As `first_gate`, where the environments of the reports and of the baseline are built already."""
     store, known = built
     shutil.copytree(store, checkout / store.relative_to(known.parent), symlinks=True)
