@@ -126,7 +126,7 @@ def built(tmp_path_factory):
 
 @pytest.fixture
 def gate(first_gate, checkout, wheels, built, copied_venvs):  # noqa: ARG001 - the candidate's is a copy
-    """As `first_gate`, where the environments of the reports and of the baseline are built already."""
+    """Run the gate where the environments of the reports and of the baseline are built already."""
     store, known = built
     shutil.copytree(store, checkout / store.relative_to(known.parent), symlinks=True)
     shutil.copytree(known, wheels, dirs_exist_ok=True)
