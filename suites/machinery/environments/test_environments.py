@@ -16,6 +16,7 @@ from packaging.version import Version
 from fixtures.environments.environment import Environments
 from fixtures.environments.failures import Unusable
 from fixtures.environments.interpreter import import_torch
+from fixtures.environments.pip import make_venv
 from fixtures.environments.project import Project
 from fixtures.environments.sides import Interpreter, parse_candidate, pinned
 from fixtures.environments.store import MARKER, Store
@@ -32,7 +33,7 @@ IMPORT_SECONDS = 30
 
 
 @pytest.fixture(autouse=True)
-def wheels(known_wheels):
+def wheels(known_wheels, copied_venvs):  # noqa: ARG001 - environments are made of copies
     """Folder in which pip finds the wheels that a test makes."""
     return known_wheels
 
@@ -65,6 +66,20 @@ def folder_of(environment):
 def built(said):
     """Number of environments with a torch that were built."""
     return sum(line.startswith("building the environment for ") and "the group" not in line for line in said)
+
+
+def test_a_copy_of_a_virtual_environment_is_what_virtualenv_makes(empty_venv, copied_venvs, tmp_path):
+    def entries(folder):
+        """Paths in a folder, with what links point to."""
+        return {path.relative_to(folder): path.is_symlink() and path.readlink() for path in folder.rglob("*")}
+
+    made, copied = tmp_path / "made", tmp_path / "copied"
+    make_venv(made, print)
+    copied_venvs(copied, print)
+
+    assert entries(copied) == entries(made)
+    # It holds the command line that made it.
+    assert (copied / "pyvenv.cfg").read_text().replace(str(empty_venv), str(made)) == (made / "pyvenv.cfg").read_text()
 
 
 def test_a_pinned_version_is_built_once(environments, wheels, said):

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from fixtures.environments.project import Project
+from fixtures.environments.sides import pinned
+from fixtures.environments.store import MARKER
 from fixtures.gate import command, suite_run
 from fixtures.gate.options import OptionError, parse_options
 from fixtures.record import file_names, run_folder
@@ -21,7 +23,7 @@ from fixtures.record.packing import pack, packed
 from suites.machinery.chance import SAME_SEED
 from suites.machinery.making.disks import fill, small_disk
 from suites.machinery.making.watching import PATIENCE, WAIT
-from suites.machinery.making.wheels import make_wheel
+from suites.machinery.making.wheels import make_wheel, restrict_pip
 
 pytest.importorskip("nox", reason="in the dependency group machinery")
 
@@ -99,14 +101,38 @@ def checkout(tmp_path, wheels):  # noqa: ARG001 - a gate in it finds a baseline
 
 
 @pytest.fixture
-def gate(checkout, capfd):
-    """Run the gate in that checkout; exit status and what was shown."""
+def first_gate(checkout, capfd):
+    """Run the gate in that checkout, of which nothing is built; exit status and what was shown."""
 
     def gate(*arguments):
         code = command.run_gate(arguments, root=checkout, base=checkout)
         return code, capfd.readouterr().out
 
     return gate
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A checkout's environments of the reports and of the baseline, built once for all gates, and its wheels."""
+    folder = tmp_path_factory.mktemp("built")
+    (folder / "pyproject.toml").write_text(PYPROJECT)
+    environments = command.environments_of(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        make_wheel(restrict_pip(folder / "wheels", patch), "1.0")
+        with environments.hold("reports"), environments.hold("suites", pinned("1.0")):
+            pass
+    return environments.store.root, folder / "wheels"
+
+
+@pytest.fixture
+def gate(first_gate, checkout, wheels, built, copied_venvs):  # noqa: ARG001 - the candidate's is a copy
+    """Run the gate where the environments of the reports and of the baseline are built already."""
+    store, known = built
+    shutil.copytree(store, checkout / store.relative_to(known.parent), symlinks=True)
+    shutil.copytree(known, wheels, dirs_exist_ok=True)
+    for marker in checkout.rglob(MARKER):
+        marker.write_text(marker.read_text().replace(known.as_uri(), wheels.as_uri()))
+    return first_gate
 
 
 def run_of(checkout, side):
@@ -120,10 +146,10 @@ def told(checkout, side):
     return json.loads((run_of(checkout, side) / "told.json").read_text())
 
 
-def test_both_sides_are_asked_the_same_and_the_reports_decide(gate, checkout, wheels):
+def test_both_sides_are_asked_the_same_and_the_reports_decide(first_gate, checkout, wheels):
     make_wheel(wheels, "2.0")
 
-    code, shown = gate("--seed", "7", "-k", "scale and not half", "--", "-x", "--maxfail=3")
+    code, shown = first_gate("--seed", "7", "-k", "scale and not half", "--", "-x", "--maxfail=3")
 
     assert code == 0
     workers = told(checkout, "baseline")[len(command.SUITES) + len(suite_run.UNWANTED) + 1]
@@ -143,11 +169,11 @@ def test_both_sides_are_asked_the_same_and_the_reports_decide(gate, checkout, wh
 
 
 @SAME_SEED
-def test_a_second_gate_reuses_what_was_built_and_draws_another_seed(gate, wheels):
+def test_a_second_gate_reuses_what_was_built_and_draws_another_seed(first_gate, wheels):
     make_wheel(wheels, "2.0")
-    _, first = gate()
+    _, first = first_gate()
 
-    code, second = gate()
+    code, second = first_gate()
 
     assert code == 0
     assert "building" in first
@@ -348,12 +374,12 @@ def test_a_gate_against_an_accepted_run_is_repeated_by_its_name(checkout):
         ("failure.json", "{}", "did not end as planned"),
     ],
 )
-def test_a_run_folder_that_cannot_stand_for_a_baseline_is_refused_at_once(gate, checkout, file, content, reason):
+def test_a_run_folder_that_cannot_stand_for_a_baseline_is_refused_at_once(first_gate, checkout, file, content, reason):
     (checkout / "run").mkdir()
     (checkout / "run" / "plan.json").write_text("{}")
     (checkout / "run" / file).write_text(content)
 
-    code, shown = gate("--baseline", "run")
+    code, shown = first_gate("--baseline", "run")
 
     assert code == 2
     assert shown.splitlines()[-1].endswith(reason)
@@ -485,11 +511,11 @@ def test_a_full_disk_decides_nothing(gate, checkout, leave):
         (["--baseline", "run", "-k", "x"], "-k: the plan of the baseline's run folder settles it already"),
     ],
 )
-def test_a_wrong_option_is_refused_in_one_line_before_anything_is_made(gate, checkout, arguments, said):
+def test_a_wrong_option_is_refused_in_one_line_before_anything_is_made(first_gate, checkout, arguments, said):
     (checkout / "run").mkdir()
     (checkout / "run" / "plan.json").write_text("{}")
 
-    code, shown = gate(*arguments)
+    code, shown = first_gate(*arguments)
 
     assert code == 2
     assert shown.startswith(f"gate: {said}")

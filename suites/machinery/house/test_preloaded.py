@@ -43,9 +43,13 @@ def ended(process):
         pytest.param(("-c", TELLS, "-x", "one"), id="what it is told"),
         pytest.param(("-m", "tells", "one"), id="a module"),
         pytest.param(("-c", "import sys; print(1); sys.exit(3)"), id="a status"),
+        pytest.param(("-c", "import sys; sys.exit(259)"), id="a status of two bytes"),
+        pytest.param(("-c", "import sys; sys.exit()"), id="no status"),
         pytest.param(("-c", "import sys; sys.exit('why')"), id="a message"),
         pytest.param(("-c", "import os; os.abort()"), id="a signal"),
         pytest.param(("-c", "import atexit, os; atexit.register(os._exit, 5)"), id="at the end"),
+        pytest.param(("-c", "import atexit; atexit.register(print, 'late', end='')"), id="words at the end"),
+        pytest.param(("-c", "import threading; threading.Timer(0.1, print, ['late']).start()"), id="a thread"),
     ],
 )
 def test_it_goes_on_and_ends_as_one_that_is_started_anew(tmp_path, command):

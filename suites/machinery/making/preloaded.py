@@ -2,7 +2,9 @@
 
 One process imports them and does nothing else; `run` forks from it, and the fork goes on as the command says, with a
 folder, environment, output and exit status of its own. Our own modules are imported afresh. What a library reads from
-the environment as it is imported (OMP_NUM_THREADS) is as it is here: whoever sets that starts a process of its own.
+the environment as it is imported (OMP_NUM_THREADS) is as it is here: whoever sets that starts a process of its own. A
+fork waits for its threads, runs what is registered to run at its end and flushes, but does not tear down the modules
+that it shares with all others, which would take a quarter of a second: whoever tests a teardown starts a process anew.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +123,7 @@ def _parent() -> _Parent:
 
 def serve() -> None:
     """Import the libraries, and fork for each line of standard input until it ends."""
+    atexit.register(_leave)  # first, and so the last to be run
     for name in LIBRARIES:
         importlib.import_module(name)
     gc.freeze()
@@ -149,9 +152,35 @@ def _become(command: list[str], variables: dict[str, str], printed: list[str]) -
     first = str(ROOT) if kind == "-m" else ""
     sys.path[:1] = [first, *filter(None, variables.get("PYTHONPATH", "").split(os.pathsep))]
     sys.argv[:] = [kind, *arguments]
-    if kind == "-m":
-        runpy.run_module(what, run_name="__main__", alter_sys=True)
-    elif kind == "-c":
-        exec(compile(what, "<string>", "exec"), vars(sys.modules["__main__"]))  # noqa: S102 - as python -c
-    else:
-        raise ValueError(f"{kind}: -m and -c are accepted")
+    with _status_kept():
+        if kind == "-m":
+            runpy.run_module(what, run_name="__main__", alter_sys=True)
+        elif kind == "-c":
+            exec(compile(what, "<string>", "exec"), vars(sys.modules["__main__"]))  # noqa: S102 - as python -c
+        else:
+            raise ValueError(f"{kind}: -m and -c are accepted")
+
+
+_statuses: list[int] = []
+"""Exit status of the program that a fork has run; none in the process that forks, or where Python alone knows."""
+
+
+@contextlib.contextmanager
+def _status_kept() -> Iterator[None]:
+    try:
+        yield
+    except SystemExit as told:
+        _statuses.append(told.code & 0xFF if isinstance(told.code, int) else int(told.code is not None))
+        raise
+    except Exception:
+        _statuses.append(1)
+        raise
+    _statuses.append(0)
+
+
+def _leave() -> None:
+    """End a fork whose program has ended."""
+    if _statuses:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(_statuses[0])

@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+
+import pytest
+
+
+def restrict_pip(folder: Path, patch: pytest.MonkeyPatch) -> Path:
+    """Make a folder of wheels and let pip know of nothing else, until `patch` is undone."""
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        patch.delenv(name)
+    patch.setenv("PIP_CONFIG_FILE", os.devnull)
+    patch.setenv("PIP_NO_INDEX", "1")
+    patch.setenv("PIP_FIND_LINKS", str(folder))
+    # What is compiled of pip lies beside it, where all environments share it (seed_packages).
+    patch.delenv("PYTHONPYCACHEPREFIX", raising=False)
+    patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    folder.mkdir(parents=True)
+    return folder
 
 
 def make_wheel(folder: Path, version: str, body: str = "", *, name: str = "torch", needs: Sequence[str] = ()) -> Path:

@@ -65,25 +65,24 @@ def readings_of(subject, generator):
 
 
 @pytest.fixture(scope="module")
-def p_values(pytestconfig):
-    """Scene -> question -> p-values [REPLICATES]; each scene is drawn when it is first asked for."""
-    known = {}
+def scene(request):
+    """Name of a scene; its module scope has pytest ask all about one scene before the next."""
+    return request.param
 
-    def of(scene):
-        if scene not in known:
-            generator = np.random.default_rng([pytestconfig.stash[settings_key].seed, list(SCENES).index(scene)])
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(sketcher, "STRETCH", STRETCHES.get(scene, sketcher.STRETCH))
-                replicates = [readings_of(SCENES[scene], generator) for _ in range(REPLICATES)]
-            assert not any(reading.broken for readings in replicates for reading in readings.values())
-            known[scene] = {
-                family: np.array([readings[family].p for readings in replicates])
-                for family, reading in replicates[0].items()
-                if reading.p is not None
-            }
-        return known[scene]
 
-    return of
+@pytest.fixture(scope="module")
+def p_values(pytestconfig, scene):
+    """Question -> p-values [REPLICATES] of a scene."""
+    generator = np.random.default_rng([pytestconfig.stash[settings_key].seed, list(SCENES).index(scene)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sketcher, "STRETCH", STRETCHES.get(scene, sketcher.STRETCH))
+        replicates = [readings_of(SCENES[scene], generator) for _ in range(REPLICATES)]
+    assert not any(reading.broken for readings in replicates for reading in readings.values())
+    return {
+        family: np.array([readings[family].p for readings in replicates])
+        for family, reading in replicates[0].items()
+        if reading.p is not None
+    }
 
 
 EXACT = ["weights.marginal.location", "weights.marginal.scale"]
@@ -92,17 +91,17 @@ EXACT = ["weights.marginal.location", "weights.marginal.scale"]
 
 @pytest.mark.large_draws
 @pytest.mark.draws(ALARM, "one distance from the uniform law")
+@pytest.mark.parametrize("scene", ["normal-float32"], indirect=True)
 @pytest.mark.parametrize("family", EXACT)
 def test_exact_continuous_p_values_are_uniform(p_values, family):
-    assert within_chance(stats.kstest(p_values("normal-float32")[family], "uniform").pvalue)
+    assert within_chance(stats.kstest(p_values[family], "uniform").pvalue)
 
 
 @pytest.mark.large_draws
 @pytest.mark.draws(60 * ALARM, "up to twenty readings at three levels")
-@pytest.mark.parametrize("scene", SCENES)
-def test_no_level_is_exceeded_by_any_reading(p_values, scene):
-    found = p_values(scene)
-    hits = {(family, level): int((found[family] <= level).sum()) for family in found for level in LEVELS}
+@pytest.mark.parametrize("scene", SCENES, indirect=True)
+def test_no_level_is_exceeded_by_any_reading(p_values):
+    hits = {(family, level): int((p <= level).sum()) for family, p in p_values.items() for level in LEVELS}
 
     exceeded = {
         f"{family}: {count} of {REPLICATES} p-values lie below {level}"
@@ -115,11 +114,11 @@ def test_no_level_is_exceeded_by_any_reading(p_values, scene):
 
 @pytest.mark.large_draws
 @pytest.mark.draws(20 * ALARM, "all replicates of a reading alike")
-@pytest.mark.parametrize("scene", SCENES)
+@pytest.mark.parametrize("scene", SCENES, indirect=True)
 def test_no_reading_is_certain_of_everything(p_values, scene):
     # A bound may lie far above the exact value, but a p-value that never moves has no power at all. Weights that are
     # rarely zero, or have no value on a coarser grid, leave nothing to read.
-    silent = {family.rsplit(".", 1)[1] for family, p in p_values(scene).items() if len(set(p)) == 1}
+    silent = {family.rsplit(".", 1)[1] for family, p in p_values.items() if len(set(p)) == 1}
 
     assert silent <= {"zeros", "resolution", "grid"} | ({"extremes"} if both_ends_may_always_occur(scene) else set())
 
@@ -148,10 +147,10 @@ def tail_outcomes(law, dtype, draws, k):
 
 @pytest.mark.large_draws
 @pytest.mark.draws(ALARM, "one distance from the uniform law")
-@pytest.mark.parametrize("scene", ["normal-float32", "normal-float16"])
+@pytest.mark.parametrize("scene", ["normal-float32", "normal-float16"], indirect=True)
 @pytest.mark.parametrize("k", [3, 4])
 def test_discrete_p_values_are_uniform_after_randomisation(p_values, scene, k, generator):
-    subject, found = SCENES[scene], p_values(scene)[f"weights.marginal.tail{k}"]
+    subject, found = SCENES[scene], p_values[f"weights.marginal.tail{k}"]
     possible, chances = tail_outcomes(promised_law(subject), subject.dtype, TENSORS * math.prod(SHAPE), k)
 
     below = np.array([chances[possible < p * (1 - 1e-9)].sum() for p in found])

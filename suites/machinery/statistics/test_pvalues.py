@@ -12,13 +12,16 @@ from fractions import Fraction
 import mpmath
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from fixtures.statistics.judgement import CERTAIN, CONFIRM, SCREEN
 from fixtures.statistics.laws import GridLaw, Normal
 from fixtures.statistics.pvalues import (
     WORTH_A_SEARCH,
+    binomial_below,
+    binomial_critical,
     binomial_excess_p,
+    binomial_interval,
     binomial_p,
     chernoff_p,
     chi_squared_p,
@@ -125,6 +128,39 @@ def test_binomial_tails(trials, probability, count):
     assert binomial_p(count, trials, probability) == nearly(min(1, 2 * exact), rel)
     if count > trials * probability:
         assert binomial_excess_p(count, trials, probability) == nearly(exact, rel)
+
+
+@pytest.mark.parametrize("trials", [1, 9, 512, 4608, 9_433_088])
+@pytest.mark.parametrize("probability", [0.0, 2.0**-24, 2.7e-3, 0.5, 0.95, 1.0])
+def test_binomials_are_those_of_scipy_stats(trials, probability):
+    mean, sd = trials * probability, math.sqrt(trials * probability * (1 - probability))
+    counts = {-1, 0, 1, trials, *(int(mean + z * sd) for z in (*DEVIATES, -1, 0, 1))} & {*range(-1, trials + 1)}
+    law = stats.binom(trials, probability)
+
+    for count in counts:
+        assert binomial_below(count, trials, probability) == nearly(law.cdf(count))
+        assert binomial_excess_p(count, trials, probability) == nearly(law.sf(count - 1))
+    for level in (0.3, 0.025, SCREEN, SCREEN / 2, CONFIRM):
+        assert binomial_critical(level, trials, probability) == law.isf(level) + 1
+
+
+@pytest.mark.parametrize(("count", "trials"), [(0, 1), (1, 1), (1, 8), (0, 512), (300, 512), (512, 512)])
+def test_an_interval_of_a_probability_is_that_of_scipy_stats(count, trials):
+    expected = stats.binomtest(count, trials).proportion_ci(0.95, "exact")
+
+    assert binomial_interval(count, trials, 0.95) == (nearly(expected.low), nearly(expected.high))
+
+
+@pytest.mark.parametrize("level", [0.025, 1e-6, CERTAIN])
+@pytest.mark.parametrize("degrees", [5, 47, 9216])
+def test_functions_that_stand_for_laws_of_scipy_stats_are_theirs(degrees, level):
+    total = special.chdtri(degrees, level)
+
+    assert total == nearly(stats.chi2.isf(level, degrees))
+    assert special.chdtr(degrees, total) == nearly(stats.chi2.cdf(total, degrees))
+    assert -special.stdtrit(degrees, level) == nearly(stats.t.isf(level, degrees))
+    assert special.betaincinv(degrees, 3, level) == nearly(stats.beta.ppf(level, degrees, 3))
+    assert -special.ndtri(level) == nearly(stats.norm.isf(level))
 
 
 def worst_level(masses, p_values):
