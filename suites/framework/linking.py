@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from fixtures.propagation.links.comparing import Compared
 from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
+from fixtures.rounding.comparison import Compared
 from suites.framework.asking import ExactQuestion, Findings
 from suites.framework.refuting import counterexample
 

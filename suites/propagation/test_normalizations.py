@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from fixtures.propagation.links.matmul import INPUT_GRADIENTS, OUTPUTS, WEIGHT_GRADIENTS
-from fixtures.propagation.links.normalization import RUNNING, answered, exists, normalization_findings
+from collections.abc import Iterator
+from typing import Any
+
+from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
+from fixtures.rounding.comparison import Compared
+from fixtures.rounding.matmul import INPUT_GRADIENTS, OUTPUTS, WEIGHT_GRADIENTS
+from fixtures.rounding.normalization import RUNNING, answered, exists, normalization_findings
 from fixtures.target.arithmetic import arithmetic_of
-from suites.framework.asking import asks
+from suites.framework.asking import ExactQuestion, Findings, asks
 from suites.framework.linking import Link, cases_of, settle_all
 
 NORMALIZATIONS = "propagation.link.normalization"
@@ -48,9 +53,9 @@ LINKS = {
 }
 
 
-def cases(tier, run_seed, devices):
-    """Where the device has float64 or not, float32 is asked."""
-    options = {"mode": None, "nonlinearity": None, "a": None}
+def cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> Iterator[Case]:
+    """Cases in float32, and in float64 where the device has it."""
+    options: dict[str, Any] = {"mode": None, "nonlinearity": None, "a": None}
     subjects = (
         Subject("normalization", shape, dtype, layout=layout, device=device, path=path, **options)
         for device in devices
@@ -60,18 +65,18 @@ def cases(tier, run_seed, devices):
     yield from cases_of(NORMALIZATIONS, tier, filter(exists, subjects))
 
 
-def questions(subject):
+def questions(subject: Subject) -> list[ExactQuestion]:
     shape = "x".join(map(str, subject.shape))
     return [LINKS[name].question(f"{subject.path} of {shape} in {subject.dtype}") for name in answered(subject)]
 
 
 @asks(NORMALIZATIONS, cases, questions)
-def test_a_normalization_is_what_float64_makes_of_it(case, findings):
+def test_a_normalization_is_what_float64_makes_of_it(case: Case, findings: Findings) -> None:
     if not exists(case.subject):
         findings.no_evidence(questions(case.subject), "this release of torch lacks the module")
         return
 
-    def read(found):
+    def read(found: dict[str, Compared]) -> list[Compared]:
         return [found[name] for name in answered(case.subject)]
 
     settle_all(findings, questions, lambda seed: normalization_findings(case.subject, seed), read)

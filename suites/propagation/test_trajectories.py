@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from fixtures.propagation.activations import LEAKY_SLOPE
-from fixtures.propagation.plain import path_of
-from fixtures.propagation.trajectories import bands, gather, networks_to_resolve
-from fixtures.propagation.trajectory_questions import TRAJECTORY, trajectory_questions
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from fixtures.propagation.networks.plain import path_of
+from fixtures.propagation.readings.trajectories import (
+    TRAJECTORY,
+    TrajectoryEvidence,
+    bands,
+    gather,
+    networks_to_resolve,
+    trajectory_questions,
+)
 from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
-from suites.framework.asking import asks
+from fixtures.rounding.activations import LEAKY_SLOPE
+from fixtures.target.target import Target
+from suites.framework.asking import Findings, asks
 from suites.framework.promising import ALL_LAYERS, judge_as_promised, promised
 from suites.propagation.tiers import FINER_OF_MANY
 
@@ -30,7 +40,7 @@ KEPT = ("plain_relu(50", "plain_relu(1000")
 """Networks whose bands are stored for the page."""
 
 
-def cases(tier, run_seed, devices):
+def cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> Iterator[Case]:
     for device in devices:
         for shape, layers, activation, resolution in SIZES:
             # Equal widths have one law for both modes.
@@ -53,10 +63,12 @@ def cases(tier, run_seed, devices):
 
 
 @asks(TRAJECTORY, cases, trajectory_questions)
-def test_second_moments_follow_the_exact_law_of_the_logs(case, findings, target, keep_arrays):
+def test_second_moments_follow_the_exact_law_of_the_logs(
+    case: Case, findings: Findings, target: Target, keep_arrays: Callable[[str, dict[str, Any]], None]
+) -> None:
     kept = []
 
-    def run(networks, seed):
+    def run(networks: int, seed: int) -> TrajectoryEvidence:
         found = gather(case.subject, networks, seed, target)
         kept.append(found)
         return found

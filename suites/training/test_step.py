@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fixtures.propagation.links.comparing import Compared
-from fixtures.propagation.precision import autocast
 from fixtures.record.plan import Case
+from fixtures.rounding.comparison import Compared
+from fixtures.rounding.precision import autocast
 from fixtures.target.arithmetic import arithmetic_of
 from fixtures.training.steps import AUTOCAST, DEFAULT, IMPLEMENTATIONS, step_findings
 from suites.framework.asking import ExactQuestion, asks

@@ -116,30 +116,26 @@ def phrases(module: str) -> Iterator[str]:
 
 EXCEPTIONS: dict[Callable[[str], Iterator[str]], set[str]] = {
     openings: {
-        *("fixtures.faults", "fixtures.propagation", "fixtures.record", "fixtures.rules", "fixtures.words", "reports"),
-        *("suites.framework", "suites.propagation", "suites.training", "suites.weights"),
-        *(
-            f"suites.machinery.{name}"
-            for name in ("faults", "framework", "making", "propagation", "record", "reports", "rules")
-        ),
+        *("fixtures.faults", "fixtures.record", "fixtures.rules", "fixtures.words", "reports"),
+        *("suites.framework", "suites.training", "suites.weights"),
+        *(f"suites.machinery.{name}" for name in ("faults", "framework", "making", "record", "reports", "rules")),
     },
     undescribed: {
-        *("fixtures.propagation", "fixtures.rules", "reports", "suites.framework", "suites.training"),
+        *("fixtures.rules", "reports", "suites.framework", "suites.training"),
         *("suites.machinery.faults", "suites.machinery.making"),
     },
     gerunds: {
         *(
             "fixtures.faults",
-            "fixtures.propagation",
             "fixtures.record",
             "fixtures.words",
             "reports",
             "suites.framework",
         ),
-        *(f"suites.machinery.{name}" for name in ("framework", "making", "propagation", "record", "reports")),
+        *(f"suites.machinery.{name}" for name in ("framework", "making", "record", "reports")),
     },
     phrases: {
-        *("fixtures.faults", "fixtures.propagation", "reports", "suites.framework"),
+        *("fixtures.faults", "reports", "suites.framework"),
         *("suites.machinery.faults", "suites.machinery.making"),
     },
 }

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from fixtures.faults.planting import plant
-from fixtures.propagation.links.comparing import in_float64
-from fixtures.propagation.links.matmul import rounded_once
 from fixtures.record.call import call_of
 from fixtures.record.subject import HALF_TYPES
+from fixtures.rounding.comparison import in_float64
+from fixtures.rounding.matmul import rounded_once
 from fixtures.statistics.formats import unit_roundoff
 from fixtures.training import steps
 from fixtures.training.networks import CLASSES, drawn, layers_of
