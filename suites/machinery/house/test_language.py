@@ -116,25 +116,24 @@ def phrases(module: str) -> Iterator[str]:
 
 EXCEPTIONS: dict[Callable[[str], Iterator[str]], set[str]] = {
     openings: {
-        *("fixtures.faults", "fixtures.propagation", "fixtures.record", "fixtures.rules"),
-        *("suites.framework", "suites.propagation", "suites.weights"),
-        *(f"suites.machinery.{name}" for name in ("faults", "framework", "making", "propagation", "record", "rules")),
+        *("fixtures.faults", "fixtures.record", "fixtures.rules"),
+        *("suites.framework", "suites.weights"),
+        *(f"suites.machinery.{name}" for name in ("faults", "framework", "making", "record", "rules")),
     },
     undescribed: {
-        *("fixtures.propagation", "fixtures.rules", "suites.framework"),
+        *("fixtures.rules", "suites.framework"),
         *("suites.machinery.faults", "suites.machinery.making"),
     },
     gerunds: {
         *(
             "fixtures.faults",
-            "fixtures.propagation",
             "fixtures.record",
             "fixtures.words",
         ),
-        *(f"suites.machinery.{name}" for name in ("framework", "making", "propagation", "record")),
+        *(f"suites.machinery.{name}" for name in ("framework", "making", "record")),
     },
     phrases: {
-        *("fixtures.faults", "fixtures.propagation"),
+        "fixtures.faults",
         *("suites.machinery.faults", "suites.machinery.making"),
     },
 }
