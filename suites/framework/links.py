@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from fixtures.propagation.links.comparing import Compared
 from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
+from fixtures.rounding.comparison import Compared
 from suites.framework.exact_claims import counterexample
 from suites.framework.findings import Findings
 

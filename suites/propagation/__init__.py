@@ -1,1 +1,1 @@
-"""Whether signals and gradients travel through deep networks as theory says."""
+"""Signals and gradients in deep networks."""

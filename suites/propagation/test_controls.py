@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from fixtures.propagation.controls import (
-    CONTROL,
-    OVERFLOW,
-    control_questions,
-    gather_control,
-    gather_overflows,
-    overflow_questions,
-)
-from fixtures.propagation.plain import Plain, path_of
-from fixtures.propagation.trajectories import drawing, networks_to_resolve, squares_of_many
+from collections.abc import Iterator
+from typing import Any
+
+from fixtures.propagation.networks.plain import Plain, path_of
+from fixtures.propagation.networks.stack import drawing, squares_of_many
+from fixtures.propagation.readings.controls import CONTROL, control_questions, gather_control
+from fixtures.propagation.readings.overflow import OVERFLOW, Overflows, gather_overflows, overflow_questions
+from fixtures.propagation.readings.trajectories import TrajectoryEvidence, networks_to_resolve
 from fixtures.record.plan import Case
 from fixtures.record.question import Question
 from fixtures.record.subject import Subject
+from fixtures.target.target import Target
 from suites.framework.exact_claims import exact_case, settle
+from suites.framework.findings import Findings
 from suites.framework.questions import asks
 from suites.framework.statistical_claims import ALL_LAYERS, judge_as_promised, judge_what_is_drawn, promised
 from suites.propagation.tiers import FINER_OF_MANY
@@ -50,14 +50,16 @@ OVERFLOW_NETWORKS = 32
 """The distribution of the layer of overflow is seen to be off by a KS distance of 0.86: by two layers or so."""
 
 
-def without_kaiming(initializer, nonlinearity, dtype, width, layers, device):
+def without_kaiming(
+    initializer: str, nonlinearity: str | None, dtype: str, width: int, layers: int, device: str
+) -> Subject:
     """A control's subject; only Kaiming's initializers have a mode."""
-    options = {"mode": "fan_in", "a": 0.0} if nonlinearity else {"mode": None, "a": None}
+    options: dict[str, Any] = {"mode": "fan_in", "a": 0.0} if nonlinearity else {"mode": None, "a": None}
     path = path_of(layers, 1)
     return Subject(initializer, (width, width), dtype, nonlinearity=nonlinearity, device=device, path=path, **options)
 
 
-def control_cases(tier, run_seed, devices):
+def control_cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> Iterator[Case]:
     for device in devices:
         for initializer, nonlinearity, dtype in CONTROLS:
             subject = without_kaiming(initializer, nonlinearity, dtype, WIDTH, LAYERS, device)
@@ -66,7 +68,7 @@ def control_cases(tier, run_seed, devices):
             yield Case(family=CONTROL, subject=subject, draws=networks, resolution=promised(finer))
 
 
-def overflow_cases(tier, run_seed, devices):
+def overflow_cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> Iterator[Case]:
     for device in devices:
         for width, dtype, layers in OVERFLOWING:
             subject = without_kaiming("normal_(std=1.0)", None, dtype, width, layers, device)
@@ -74,37 +76,37 @@ def overflow_cases(tier, run_seed, devices):
             yield Case(family=OVERFLOW, subject=subject, draws=networks, resolution=0.0)
 
 
-def zeros_cases(tier, run_seed, devices):
+def zeros_cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> Iterator[Case]:
     for device in devices:
         yield exact_case(ZEROS, without_kaiming("zeros_", None, "float32", WIDTH, LAYERS, device))
 
 
-def zeros_questions(subject):
+def zeros_questions(subject: Subject) -> list[Question[Any]]:
     return [Question(ZEROS, "networks of zeros have no signal after any layer, and no gradient")]
 
 
 @asks(CONTROL, control_cases, control_questions)
-def test_a_control_fails_at_its_own_rate(case, findings, target):
-    def run(networks, seed):
+def test_a_control_fails_at_its_own_rate(case: Case, findings: Findings, target: Target) -> None:
+    def run(networks: int, seed: int) -> TrajectoryEvidence:
         return gather_control(case.subject, networks, seed, target)
 
     judge_as_promised(findings, run, ALL_LAYERS)
 
 
 @asks(OVERFLOW, overflow_cases, overflow_questions)
-def test_a_std_of_one_overflows_where_the_exact_law_says(case, findings, target):
-    def run(networks, seed):
+def test_a_std_of_one_overflows_where_the_exact_law_says(case: Case, findings: Findings, target: Target) -> None:
+    def run(networks: int, seed: int) -> Overflows:
         return gather_overflows(case.subject, networks, seed, target)
 
     judge_what_is_drawn(findings, run)
 
 
 @asks(ZEROS, zeros_cases, zeros_questions)
-def test_zeros_stay_zeros(case, findings, target):
+def test_zeros_stay_zeros(case: Case, findings: Findings, target: Target) -> None:
     (question,) = findings.questions
     subject, seed = case.subject, findings.seed("inputs")
 
-    def nothing_is_left():
+    def nothing_is_left() -> None:
         forward, backward = squares_of_many(Plain.of(subject), drawing(subject, target), 1, seed, subject)
         assert not forward[:, 1:].any(), "a signal is not zero"
         assert not backward[:, 1:].any(), "a gradient is not zero"

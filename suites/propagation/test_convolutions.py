@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import torch
 
-from fixtures.propagation.activations import LEAKY_SLOPE
-from fixtures.propagation.convolution_law import returned
-from fixtures.propagation.convolution_products import (
+from fixtures.propagation.laws.convolution import returned
+from fixtures.propagation.networks.convolutions import CYCLES, ConvolutionNetwork, Convolutions, one_network, path_of
+from fixtures.propagation.readings.convolution_links import (
     input_gradient_compared,
     outputs_compared,
     weight_gradient_compared,
 )
-from fixtures.propagation.convolutions import CYCLES, Convolutions, gather, networks_to_resolve, one_network, path_of
-from fixtures.propagation.links.comparing import Compared
-from fixtures.propagation.plain_questions import layer_questions
+from fixtures.propagation.readings.evidence import NetworkEvidence, gather, networks_to_resolve
+from fixtures.propagation.readings.questions import layer_questions
+from fixtures.record.kinds import Rank
 from fixtures.record.plan import Case
 from fixtures.record.question import Question
 from fixtures.record.subject import Subject
+from fixtures.rounding.activations import LEAKY_SLOPE
+from fixtures.rounding.comparison import Compared
 from fixtures.target.arithmetic import arithmetic_of
+from fixtures.target.target import Target
 from suites.framework.exact_claims import counterexample, exact_case
+from suites.framework.findings import Findings
 from suites.framework.questions import asks
 from suites.framework.statistical_claims import LAYER_BY_LAYER, judge_as_promised, promised
 from suites.propagation.tiers import FINER
@@ -34,8 +41,8 @@ SHAPES = {1: (20, 12, 5), 2: (20, 12, 3, 3), 3: (12, 8, 3, 3, 3)}
 """The first weight's, by spatial dimensions: [C_out, C_in, *kernel], with two fans. Small, since what can go wrong
 in a convolution is a matter of its geometry and not of its width."""
 
-SIZES = {1: 64, 2: 8, 3: 4}
-"""Of the input: 64 positions each."""
+SIZES: dict[Rank, int] = {1: 64, 2: 8, 3: 4}
+"""Size of the input: 64 positions each."""
 
 SAMPLES = {"padded": 24, "unpadded": 8, "strided": 24, "dilated": 24, "transposed": 8, "grouped": 16, "depthwise": 24}
 """In a batch. On a CPU torch chooses among its own kernels, NNPACK's and oneDNN's by this, with thresholds at 16."""
@@ -48,10 +55,9 @@ CORE_RESOLUTION = 0.07
 """That of the core network; all its layers together show 0.8 % forward and 0.4 % backward."""
 
 
-def shape_of(kind, rank):
+def shape_of(kind: str, rank: int) -> tuple[int, ...]:
     """The first weight's, [C_out, C_in / groups, *kernel], or [C_in, C_out / groups, *kernel] of a transposed one."""
     outs, ins, *kernel = SHAPES[rank]
-    kernel = tuple(kernel)
     if kind == "transposed":
         return (ins, outs, *kernel)
     if kind == "grouped":
@@ -59,15 +65,15 @@ def shape_of(kind, rank):
     return (32, 1, *kernel) if kind == "depthwise" else (outs, ins, *kernel)
 
 
-def he(shape, path, **fields):
-    options = {"nonlinearity": "relu", "mode": "fan_in"} | fields
+def he(shape: tuple[int, ...], path: str, **fields: Any) -> Subject:
+    options: dict[str, Any] = {"nonlinearity": "relu", "mode": "fan_in"} | fields
     return Subject("kaiming_normal_", shape, path=path, **options)
 
 
-def convolution_subjects(device):
+def convolution_subjects(device: str) -> Iterator[tuple[Subject, float]]:
     """Subjects, and the relative scale error in every layer that networks are drawn for."""
 
-    def padded(rank=2, **fields):
+    def padded(rank: Rank = 2, **fields: Any) -> Subject:
         return he(shape_of("padded", rank), path_of(rank, "padded", LAYERS, 24, SIZES[rank]), device=device, **fields)
 
     yield he((32, 32, 3, 3), path_of(2, "padded", LAYERS, 8, SIZES[2]), device=device), CORE_RESOLUTION
@@ -81,32 +87,30 @@ def convolution_subjects(device):
     yield padded(layout="channels_last"), RESOLUTION
     yield padded(rank=3, layout="channels_last_3d"), RESOLUTION
     for activation in ("leaky_relu", "gelu", "tanh"):
-        leaky = {"nonlinearity": "leaky_relu", "a": LEAKY_SLOPE} if activation == "leaky_relu" else {}
+        leaky: dict[str, Any] = {"nonlinearity": "leaky_relu", "a": LEAKY_SLOPE} if activation == "leaky_relu" else {}
         path = path_of(2, "padded", LAYERS, 8, SIZES[2], activation)
         yield he(shape_of("padded", 2), path, device=device, **leaky), RESOLUTION
 
 
-def law_cases(tier, run_seed, devices):
+def law_cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> Iterator[Case]:
     for device in devices:
         for subject, resolution in convolution_subjects(device):
             finer = resolution / FINER[tier]
             core = subject.shape == (32, 32, 3, 3)
-            draws = networks_to_resolve(subject, finer)
+            draws = networks_to_resolve(ConvolutionNetwork(subject), finer)
             yield Case(family=LAWS, subject=subject, draws=draws, resolution=promised(finer), core=core)
 
 
-def law_questions(subject):
-    about = Convolutions.of(subject)
-    channels = "-".join(map(str, about.channels))
-    layout = "" if subject.layout == "contiguous" else f" in {subject.layout}"
-    of = f"{about.layers} {about.kind} {about.rank}d convolutions{layout} and {about.activation}, {channels} channels"
-    return layer_questions(subject, of)
+def law_questions(subject: Subject) -> list[Question[NetworkEvidence]]:
+    return layer_questions(ConvolutionNetwork(subject))
 
 
 @asks(LAWS, law_cases, law_questions)
-def test_signals_and_gradients_follow_their_law_at_every_convolution(case, findings, target):
-    def run(networks, seed):
-        return gather(case.subject, networks, seed, case.resolution, target)
+def test_signals_and_gradients_follow_their_law_at_every_convolution(
+    case: Case, findings: Findings, target: Target
+) -> None:
+    def run(networks: int, seed: int) -> NetworkEvidence:
+        return gather(ConvolutionNetwork(case.subject), networks, seed, case.resolution, target)
 
     judge_as_promised(findings, run, LAYER_BY_LAYER)
 
@@ -126,7 +130,7 @@ LINK_GRADIENTS = 8
 """Output gradients sent back, each from a position of its own."""
 
 
-def link_cases(tier, run_seed, devices):
+def link_cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> Iterator[Case]:
     for device in devices:
         if not arithmetic_of(device).multiplies_what_it_is_given:
             continue
@@ -139,14 +143,14 @@ def link_cases(tier, run_seed, devices):
                         yield exact_case(LINKS, he(shape_of(kind, rank), path, layout=layout, device=device))
 
 
-def link_questions(subject):
+def link_questions(subject: Subject) -> list[Question[Any]]:
     about = Convolutions.of(subject)
     of = f"{about.kind} {about.rank}d convolutions, {subject.layout}, {about.inputs} samples"
     return [Question(family, f"in {of}, {says}, to within rounding") for family, says in PRODUCTS.items()]
 
 
 @asks(LINKS, link_cases, link_questions)
-def test_every_product_is_right(case, findings, target):
+def test_every_product_is_right(case: Case, findings: Findings, target: Target) -> None:
     found = []
     raised = counterexample(lambda: found.extend(products_of(case.subject, findings.seed("link"), target)))
     if raised:
@@ -155,8 +159,8 @@ def test_every_product_is_right(case, findings, target):
         findings.exact(question, compared.counterexample, compared.tried, effect=compared.effect)
 
 
-def products_of(subject, seed, target):
-    """What is compared in one network: outputs, input gradients, weight gradients."""
+def products_of(subject: Subject, seed: int, target: Target) -> list[Compared]:
+    """Compare outputs, input gradients and weight gradients in one network."""
     torch.manual_seed(seed)
     chooser = np.random.default_rng(seed)
     passed = one_network(subject, target)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from fixtures.propagation.links.dropout import calls_to_resolve, dropout_questions, gather
+from collections.abc import Iterator
+
 from fixtures.record.kinds import Dropout
 from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
+from fixtures.rounding.dropout import Dropped, calls_to_resolve, dropout_questions, gather
+from suites.framework.findings import Findings
 from suites.framework.questions import asks
 from suites.framework.statistical_claims import judge_as_promised
 from suites.propagation.tiers import FINER_OF_MANY
@@ -13,8 +16,8 @@ from suites.propagation.tiers import FINER_OF_MANY
 DROPOUT = "propagation.dropout"
 
 SHAPE, CHANNELS, SPLIT = (128, 512), (64, 256, 2, 2), (7, 10_003)
-"""Of the inputs: elements, channels that are dropped as a whole, and enough elements (70 021, two grains of 32 768 and
-more) for three threads."""
+"""Shapes of the inputs: elements, channels that are dropped as a whole, and enough elements (70 021, two grains of
+32 768 and more) for three threads."""
 
 RESOLUTION = 0.015
 """Relative error of the share that is kept: a p of 0.1 by four random bits is 2/16, which keeps 2.8 % too few."""
@@ -33,7 +36,7 @@ DROPPED = (
 )
 
 
-def cases(tier, run_seed, devices):
+def cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> Iterator[Case]:
     resolution = RESOLUTION / FINER_OF_MANY[tier]
     for device in devices:
         for what, shape, dtype in DROPPED:
@@ -43,8 +46,8 @@ def cases(tier, run_seed, devices):
 
 
 @asks(DROPOUT, cases, dropout_questions)
-def test_dropout_scales_what_it_keeps_and_keeps_what_chance_says(case, findings):
-    def run(calls, seed):
+def test_dropout_scales_what_it_keeps_and_keeps_what_chance_says(case: Case, findings: Findings) -> None:
+    def run(calls: int, seed: int) -> Dropped:
         return gather(case.subject, calls, seed)
 
     judge_as_promised(findings, run, ("rate",))

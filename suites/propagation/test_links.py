@@ -1,4 +1,4 @@
-"""What lies between the linear layers: nonlinearities, their derivatives, products of matrices, repeated evaluations.
+"""Links between the linear layers: nonlinearities, their derivatives, products of matrices, repeated evaluations.
 
 The statistical laws of the layers hold whatever these do, so that they are claimed exactly: one value that rounding
 does not explain is enough.
@@ -6,17 +6,24 @@ does not explain is enough.
 
 from __future__ import annotations
 
-from fixtures.propagation.activations import ACTIVATIONS, LEAKY_SLOPE
-from fixtures.propagation.links.activation import elementwise
-from fixtures.propagation.links.comparing import Compared
-from fixtures.propagation.links.convolution import convolution_findings
-from fixtures.propagation.links.matmul import INPUT_GRADIENTS, OUTPUTS, WEIGHT_GRADIENTS, linear_findings
-from fixtures.propagation.links.network import network_findings
-from fixtures.propagation.plain import path_of
-from fixtures.record.kinds import Convolution, Elementwise, Linear
+from collections.abc import Iterator
+from typing import Any
+
+from fixtures.propagation.networks.plain import path_of
+from fixtures.propagation.readings.plain_links import NetworkFindings, network_findings
+from fixtures.record import kinds
+from fixtures.record.kinds import Convolution, Linear
+from fixtures.record.plan import Case
 from fixtures.record.question import Question
 from fixtures.record.subject import DTYPES, HALF_TYPES, Subject
+from fixtures.rounding.activations import ACTIVATIONS, LEAKY_SLOPE
+from fixtures.rounding.comparison import Compared
+from fixtures.rounding.convolution import ConvolutionFindings, convolution_findings
+from fixtures.rounding.elementwise import Elementwise, elementwise
+from fixtures.rounding.matmul import INPUT_GRADIENTS, OUTPUTS, WEIGHT_GRADIENTS, LinearFindings, linear_findings
 from fixtures.target.arithmetic import arithmetic_of
+from fixtures.target.target import Target
+from suites.framework.findings import Findings
 from suites.framework.links import cases_of, settle_all, told
 from suites.framework.questions import asks
 
@@ -34,13 +41,13 @@ ELEMENTWISE, CONVOLUTIONS, NETWORKS = (
 """Families of cases; one that answers a family of claims of its own has that one's name."""
 
 SHAPES = ((1, 1), (64, 1), (5, 2), (1, 3), (9, 7), (31, 31), (33, 32), (32, 33), (3, 256), (256, 256))
-"""Of linear weights: about the vector widths, odd, square (a transposed weight fits) and single rows and columns."""
+"""Shapes of linear weights: about the vector widths, odd, square (a transposed weight fits), single rows or columns."""
 
 LARGE = (520, 1040)
 """Wider than what small kernels are made for; asked in float32, the dtype in which others would go unnoticed."""
 
 THREADS = 3
-"""Of torch, where the suites keep to one otherwise: a number that divides neither elements nor rows."""
+"""Threads of torch, where the suites keep to one otherwise: a number that divides neither elements nor rows."""
 
 SHARED = (7, 10_003)
 """Elements for several threads: 70 021, more than two of the grains of 32 768 that torch hands out."""
@@ -90,7 +97,7 @@ CONVOLVED_LARGE = (
 than 65 536 weights. Asked in float32."""
 
 CONVOLVED_IN_HALF = ((16, 3, 3, 3), (6, 4, 3, 3))
-"""Shapes that half types are asked about: their bound is coarse (see fixtures/propagation/links/convolution.py)."""
+"""Shapes that half types are asked about: their bound is coarse (see fixtures/rounding/convolution.py)."""
 
 DEEP = (
     # widths, layers, inputs, dtype; a single input takes the path of products with a vector
@@ -104,20 +111,20 @@ DEEP = (
 ACTIVATED = ((128, 128), 50, 16, "float32")
 """Networks of each nonlinearity."""
 
-ELEMENTWISE_LINKS = (
+ELEMENTWISE_LINKS: tuple[Question[Any], ...] = (
     Question(ACTIVATION, "of zeros, subnormal, large and ordinary values is phi(z) up to its computation's rounding"),
     Question(INFINITY, "of plus and minus infinity is phi's limit where phi gives one"),
     Question(DERIVATIVE, "multiplies gradients by phi'(z) up to its computation's rounding"),
     Question(UNTOUCHED, "leaves its input as it was"),
 )
-LINEAR_LINKS = (
+LINEAR_LINKS: tuple[Question[Any], ...] = (
     Question(MATMUL, "gives W h + b up to the rounding of a sum of n products"),
     Question(INPUT_GRADIENT, "gives input gradients W^T d up to the rounding of a sum of n products"),
     Question(WEIGHT_GRADIENT, "gives gradients of weight and bias up to the rounding of a sum of n products"),
     Question(INTEGERS, "sums up products of integers without error"),
     Question(UNTOUCHED, "leaves inputs, weight and output gradients as they were"),
 )
-NETWORK_LINKS = (
+NETWORK_LINKS: tuple[Question[Any], ...] = (
     Question(ACTIVATION, "feed each layer phi(z) of the one before, up to its computation's rounding"),
     Question(DERIVATIVE, "multiply gradients by phi'(z), up to its computation's rounding"),
     Question(MATMUL, "compute each layer's z as W h of its own inputs, up to the rounding of a sum of n products"),
@@ -126,39 +133,41 @@ NETWORK_LINKS = (
 )
 
 
-def dtypes_on(device):
+def dtypes_on(device: str) -> tuple[str, ...]:
     """float32, and on a device that has float64 and sums half types in float32 these, too."""
     arithmetic = arithmetic_of(device)
     return DTYPES if arithmetic.has_float64 and arithmetic.sums_half_types_in_float32 else ("float32",)
 
 
-def elementwise_cases(tier, run_seed, devices):
+def elementwise_cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> Iterator[Case]:
     subjects = (
-        Subject.of(Elementwise(name), (), dtype, device=device)
+        Subject.of(kinds.Elementwise(name), (), dtype, device=device)
         for device in devices
         for dtype in dtypes_on(device)
         for name in ACTIVATIONS
     )
     yield from cases_of(ELEMENTWISE, tier, subjects)
     if "cpu" in devices:
-        shared = (Subject.of(Elementwise(name, threads=THREADS), SHARED) for name in ACTIVATIONS)
+        shared = (Subject.of(kinds.Elementwise(name, threads=THREADS), SHARED) for name in ACTIVATIONS)
         yield from cases_of(ELEMENTWISE, tier, shared)
 
 
-def elementwise_questions(subject):
-    what = subject.expect(Elementwise)
+def elementwise_questions(subject: Subject) -> list[Question[Any]]:
+    what = subject.expect(kinds.Elementwise)
     how = f", {subject.numel} elements by {what.threads} threads," if subject.shape else ""
     return [link.about(f"{what.activation} in {subject.dtype}{how}") for link in ELEMENTWISE_LINKS]
 
 
-def he(shape, dtype, device, path, nonlinearity="relu", **options):
-    slope = {"a": LEAKY_SLOPE} if nonlinearity == "leaky_relu" else {}
+def he(
+    shape: tuple[int, ...], dtype: str, device: str, path: str, nonlinearity: str = "relu", **options: Any
+) -> Subject:
+    slope: dict[str, Any] = {"a": LEAKY_SLOPE} if nonlinearity == "leaky_relu" else {}
     return Subject(
         "kaiming_normal_", shape, dtype, nonlinearity=nonlinearity, device=device, path=path, **slope, **options
     )
 
 
-def linear_cases(tier, run_seed, devices):
+def linear_cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> Iterator[Case]:
     subjects = (he(shape, dtype, on, str(Linear())) for on in devices for dtype in dtypes_on(on) for shape in SHAPES)
     yield from cases_of(MATMUL, tier, subjects)
     yield from cases_of(MATMUL, tier, (he(LARGE, "float32", on, str(Linear())) for on in devices))
@@ -166,15 +175,15 @@ def linear_cases(tier, run_seed, devices):
         yield from cases_of(MATMUL, tier, [he(LARGE, "float32", "cpu", str(Linear(threads=THREADS)))])
 
 
-def linear_questions(subject):
+def linear_questions(subject: Subject) -> list[Question[Any]]:
     n_out, n_in = subject.shape
     threads = subject.expect(Linear).threads
     how = f" by {threads} threads" if threads > 1 else ""
     return [link.about(f"a linear layer from {n_in} to {n_out} in {subject.dtype}{how}") for link in LINEAR_LINKS]
 
 
-def convolution_cases(tier, run_seed, devices):
-    """On the CPU: accelerators round a convolution's float32 inputs to TF32 unless told otherwise."""
+def convolution_cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> Iterator[Case]:
+    """Cases on the CPU: accelerators round a convolution's float32 inputs to TF32 by default."""
     if "cpu" not in devices:
         return
     subjects = (
@@ -188,16 +197,16 @@ def convolution_cases(tier, run_seed, devices):
     yield from cases_of(CONVOLUTIONS, tier, large)
 
 
-def convolution_questions(subject):
+def convolution_questions(subject: Subject) -> list[Question[Any]]:
     shape = "x".join(map(str, subject.shape))
     return [link.about(f"{subject.path} by {shape} in {subject.dtype}") for link in LINEAR_LINKS]
 
 
-def network_cases(tier, run_seed, devices):
+def network_cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> Iterator[Case]:
     yield from cases_of(NETWORKS, tier, network_subjects(devices))
 
 
-def network_subjects(devices):
+def network_subjects(devices: tuple[str, ...]) -> Iterator[Subject]:
     for device in devices:
         for shape, layers, inputs, dtype in DEEP:
             if dtype in dtypes_on(device):
@@ -208,21 +217,21 @@ def network_subjects(devices):
             yield he(shape, dtype, device, path_of(layers, inputs, name), gained)
 
 
-def network_questions(subject):
+def network_questions(subject: Subject) -> list[Question[Any]]:
     return [link.about(f"{subject.path} networks in {subject.dtype}") for link in NETWORK_LINKS]
 
 
 @asks(ELEMENTWISE, elementwise_cases, elementwise_questions)
-def test_a_nonlinearity_is_what_it_is_called_element_by_element(case, findings):
-    def read(found):
+def test_a_nonlinearity_is_what_it_is_called_element_by_element(case: Case, findings: Findings) -> None:
+    def read(found: Elementwise) -> tuple[Compared, ...]:
         return found.values, found.limits, found.slopes, told(found.overwritten, found.values.tried)
 
     settle_all(findings, lambda seed: elementwise(case.subject, seed), read)
 
 
 @asks(MATMUL, linear_cases, linear_questions)
-def test_a_linear_layer_is_a_product_of_matrices(case, findings, target):
-    def read(found):
+def test_a_linear_layer_is_a_product_of_matrices(case: Case, findings: Findings, target: Target) -> None:
+    def read(found: LinearFindings) -> tuple[Compared, ...]:
         rounded = [Compared.of(found.rounded[name]) for name in (OUTPUTS, INPUT_GRADIENTS, WEIGHT_GRADIENTS)]
         return *rounded, Compared.of(found.exact), told(found.overwritten, len(found.exact))
 
@@ -230,8 +239,8 @@ def test_a_linear_layer_is_a_product_of_matrices(case, findings, target):
 
 
 @asks(CONVOLUTIONS, convolution_cases, convolution_questions)
-def test_a_convolution_is_a_product_of_patches(case, findings, target):
-    def read(found):
+def test_a_convolution_is_a_product_of_patches(case: Case, findings: Findings, target: Target) -> None:
+    def read(found: ConvolutionFindings) -> tuple[Compared, ...]:
         rounded = [found.rounded[name] for name in (OUTPUTS, INPUT_GRADIENTS, WEIGHT_GRADIENTS)]
         return *rounded, found.exact, told(found.overwritten, 1)
 
@@ -239,8 +248,8 @@ def test_a_convolution_is_a_product_of_patches(case, findings, target):
 
 
 @asks(NETWORKS, network_cases, network_questions)
-def test_a_deep_network_is_linked_as_it_should_be(case, findings, target):
-    def read(found):
+def test_a_deep_network_is_linked_as_it_should_be(case: Case, findings: Findings, target: Target) -> None:
+    def read(found: NetworkFindings) -> tuple[Compared, ...]:
         repeated = told(found.differing, found.evaluations)
         return found.values, found.slopes, found.outputs, found.input_gradients, repeated
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from fixtures.propagation.activations import ACTIVATIONS, LEAKY_SLOPE
-from fixtures.propagation.moment_map import factor, fate, he_gain
-from fixtures.propagation.nonlinearities import (
+from collections.abc import Iterator
+from typing import Any
+
+from fixtures.propagation.laws.moment_map import factor, fate, he_gain
+from fixtures.propagation.readings.nonlinearities import (
     MOMENTS,
     ORDER,
+    Descent,
+    Sampled,
     activation_of,
     deep_questions,
     descend,
@@ -18,13 +22,16 @@ from fixtures.propagation.nonlinearities import (
     single_questions,
 )
 from fixtures.record.claim import Effect, Unit
-from fixtures.record.kinds import DeepNetwork, MomentMap, SingleLayer
+from fixtures.record.kinds import Activation, DeepNetwork, MomentMap, SingleLayer
 from fixtures.record.plan import Case
 from fixtures.record.question import Question
 from fixtures.record.subject import Subject
+from fixtures.rounding.activations import ACTIVATIONS, LEAKY_SLOPE
 from fixtures.statistics.laws import gain
 from fixtures.target.arithmetic import arithmetic_of
+from fixtures.target.target import Target
 from suites.framework.exact_claims import exact_case, settle
+from suites.framework.findings import Findings
 from suites.framework.questions import asks
 from suites.framework.statistical_claims import judge_as_promised, promised
 from suites.propagation.tiers import FINER
@@ -43,36 +50,44 @@ DEPTH = 50
 A_LAYER = 0.05
 """Relative error of every layer's factor that fifty of them show: a factor of 11 at the end."""
 
-TABLED = ("tanh", "sigmoid", "selu")
-"""Nonlinearities that torch's table has a gain of its own for, beside ReLU's."""
+TABLED: tuple[Activation, ...] = ("tanh", "sigmoid", "selu")
+"""Nonlinearities that torch's table has a gain of its own for, other than ReLU's."""
 
-SELF_NORMALIZING = ("selu", "linear")
+SELF_NORMALIZING: tuple[Activation, str] = ("selu", "linear")
 """SELU keeps a second moment of one with a gain of one (Klambauer et al.), not with the table's 3/4."""
 
 
-def subject_of(what, nonlinearity="relu", shape=(), dtype="float32", device="cpu"):
-    leaky = {"nonlinearity": "leaky_relu", "a": LEAKY_SLOPE} if what.activation == "leaky_relu" else {}
-    options = {"nonlinearity": nonlinearity} | leaky
+def subject_of(
+    what: MomentMap | SingleLayer | DeepNetwork,
+    nonlinearity: str = "relu",
+    shape: tuple[int, ...] = (),
+    dtype: str = "float32",
+    device: str = "cpu",
+) -> Subject:
+    leaky: dict[str, Any] = {"nonlinearity": "leaky_relu", "a": LEAKY_SLOPE} if what.activation == "leaky_relu" else {}
+    options: dict[str, Any] = {"nonlinearity": nonlinearity} | leaky
     return Subject("kaiming_normal_", shape, dtype, device=device, path=str(what), **options)
 
 
-def map_cases(tier, run_seed, devices):
+def map_cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> Iterator[Case]:
     for device in devices:
         for activation in ACTIVATIONS:
             for dtype in ("float64", "float32") if arithmetic_of(device).has_float64 else ("float32",):
                 yield exact_case(MAP, subject_of(MomentMap(activation), dtype=dtype, device=device))
 
 
-def map_questions(subject):
+def map_questions(subject: Subject) -> list[Question[Any]]:
     return [Question(MAP, describe(activation_of(subject, MomentMap)))]
 
 
 @asks(MAP, map_cases, map_questions)
-def test_the_moment_map_is_that_of_the_nonlinearity_as_torch_computes_it(case, findings, target):
+def test_the_moment_map_is_that_of_the_nonlinearity_as_torch_computes_it(
+    case: Case, findings: Findings, target: Target
+) -> None:
     (question,) = findings.questions
     activation = activation_of(case.subject, MomentMap)
 
-    def is_as_by_quadrature():
+    def is_as_by_quadrature() -> None:
         for q in MOMENTS:
             for name, image in images(case.subject, q).items():
                 assert abs(image.found - image.expected) <= image.bound, (
@@ -84,24 +99,24 @@ def test_the_moment_map_is_that_of_the_nonlinearity_as_torch_computes_it(case, f
     settle(findings, question, is_as_by_quadrature, effect=Effect(he, Unit.HE_MOMENT))
 
 
-def gain_cases(tier, run_seed, devices):
+def gain_cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> list[Case]:
     return [exact_case(GAIN, subject_of(MomentMap(activation), activation)) for activation in TABLED]
 
 
-def gain_questions(subject):
+def gain_questions(subject: Subject) -> list[Question[Any]]:
     activation = activation_of(subject, MomentMap)
-    tabled = gain(subject.nonlinearity, None)
+    tabled = gain(str(subject.nonlinearity), None)
     says = f"with calculate_gain({subject.nonlinearity!r}), {tabled:.5g}, {activation.name} {fate(activation, tabled)}"
     return [Question(GAIN, f"{says}; under He it {fate(activation, he_gain(activation))}")]
 
 
 @asks(GAIN, gain_cases, gain_questions)
-def test_the_tables_gain_leads_where_the_map_says(case, findings, target):
+def test_the_tables_gain_leads_where_the_map_says(case: Case, findings: Findings, target: Target) -> None:
     (question,) = findings.questions
     activation = activation_of(case.subject, MomentMap)
-    tabled = gain(case.subject.nonlinearity, None)
+    tabled = gain(str(case.subject.nonlinearity), None)
 
-    def leads_there():
+    def leads_there() -> None:
         told = target.calculate_gain(case.subject.nonlinearity)
         assert str(fate(activation, told)) == str(fate(activation, tabled)), (
             f"with {told!r} it {fate(activation, told)}"
@@ -111,7 +126,7 @@ def test_the_tables_gain_leads_where_the_map_says(case, findings, target):
     settle(findings, question, leads_there, effect=Effect(fixed.q, Unit.END_MOMENT))
 
 
-def single_cases(tier, run_seed, devices):
+def single_cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> Iterator[Case]:
     for device in devices:
         for activation in ACTIVATIONS:
             for q in MOMENTS:
@@ -122,15 +137,19 @@ def single_cases(tier, run_seed, devices):
 
 
 @asks(SINGLE, single_cases, single_questions)
-def test_one_layer_changes_second_moments_and_gradients_by_the_maps_factors(case, findings, target):
-    def run(draws, seed):
+def test_one_layer_changes_second_moments_and_gradients_by_the_maps_factors(
+    case: Case, findings: Findings, target: Target
+) -> None:
+    def run(draws: int, seed: int) -> Sampled:
         return sample(case.subject, draws, seed, target)
 
     judge_as_promised(findings, run, ("factor", "chi"))
 
 
-def deep_cases(tier, run_seed, devices):
-    pairs = [(activation, "relu") for activation in ACTIVATIONS] + [(name, name) for name in TABLED]
+def deep_cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> Iterator[Case]:
+    pairs: list[tuple[Activation, str]] = [(activation, "relu") for activation in ACTIVATIONS] + [
+        (name, name) for name in TABLED
+    ]
     for device in devices:
         for activation, nonlinearity in [*pairs, SELF_NORMALIZING]:
             subject = subject_of(DeepNetwork(activation, DEPTH), nonlinearity, DEEP_SHAPE, device=device)
@@ -140,8 +159,8 @@ def deep_cases(tier, run_seed, devices):
 
 
 @asks(DEEP, deep_cases, deep_questions)
-def test_fifty_layers_change_second_moments_as_the_map_says(case, findings, target):
-    def run(networks, seed):
+def test_fifty_layers_change_second_moments_as_the_map_says(case: Case, findings: Findings, target: Target) -> None:
+    def run(networks: int, seed: int) -> Descent:
         return descend(case.subject, networks, seed, target)
 
     judge_as_promised(findings, run, ("depth",))

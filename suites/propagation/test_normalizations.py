@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from fixtures.propagation.links.matmul import INPUT_GRADIENTS, OUTPUTS, WEIGHT_GRADIENTS
-from fixtures.propagation.links.normalization import RUNNING, answered, exists, normalization_findings
+from collections.abc import Iterator
+from typing import Any
+
 from fixtures.record.kinds import Normalization
+from fixtures.record.plan import Case
 from fixtures.record.question import Question
 from fixtures.record.subject import Subject
+from fixtures.rounding.comparison import Compared
+from fixtures.rounding.matmul import INPUT_GRADIENTS, OUTPUTS, WEIGHT_GRADIENTS
+from fixtures.rounding.normalization import RUNNING, answered, exists, normalization_findings
 from fixtures.target.arithmetic import arithmetic_of
+from suites.framework.findings import Findings
 from suites.framework.links import cases_of, settle_all
 from suites.framework.questions import asks
 
@@ -33,7 +39,7 @@ NORMALIZED = (
 
 DTYPES = ("float64", "float32")
 
-LINKS = {
+LINKS: dict[str, Question[Any]] = {
     OUTPUTS: Question("propagation.link.norm_output", "gives w (x - mean) / sqrt(var + eps) + b, to within rounding"),
     INPUT_GRADIENTS: Question(
         "propagation.link.norm_input_gradient",
@@ -50,8 +56,8 @@ LINKS = {
 }
 
 
-def cases(tier, run_seed, devices):
-    """Where the device has float64 or not, float32 is asked."""
+def cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> Iterator[Case]:
+    """Cases in float32, and in float64 where the device has it."""
     subjects = (
         Subject.of(what, shape, dtype, layout=layout, device=device)
         for device in devices
@@ -61,18 +67,18 @@ def cases(tier, run_seed, devices):
     yield from cases_of(NORMALIZATIONS, tier, filter(exists, subjects))
 
 
-def questions(subject):
+def questions(subject: Subject) -> list[Question[Any]]:
     shape = "x".join(map(str, subject.shape))
     return [LINKS[name].about(f"{subject.path} of {shape} in {subject.dtype}") for name in answered(subject)]
 
 
 @asks(NORMALIZATIONS, cases, questions)
-def test_a_normalization_is_what_float64_makes_of_it(case, findings):
+def test_a_normalization_is_what_float64_makes_of_it(case: Case, findings: Findings) -> None:
     if not exists(case.subject):
         findings.no_evidence("this release of torch lacks the module")
         return
 
-    def read(found):
+    def read(found: dict[str, Compared]) -> list[Compared]:
         return [found[name] for name in answered(case.subject)]
 
     settle_all(findings, lambda seed: normalization_findings(case.subject, seed), read)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from fixtures.propagation.activations import ACTIVATIONS, LEAKY_SLOPE
-from fixtures.propagation.evidence import gather
-from fixtures.propagation.plain import networks_to_resolve, path_of
-from fixtures.propagation.plain_questions import plain_questions
-from fixtures.record.kinds import PlainNetwork
+from collections.abc import Iterator
+from typing import Any
+
+from fixtures.propagation.networks.plain import PlainNetwork, path_of
+from fixtures.propagation.readings.evidence import NetworkEvidence, gather, networks_to_resolve
+from fixtures.propagation.readings.questions import layer_questions
+from fixtures.record import kinds
 from fixtures.record.plan import Case
+from fixtures.record.question import Question
 from fixtures.record.subject import Subject
+from fixtures.rounding.activations import ACTIVATIONS, LEAKY_SLOPE
+from fixtures.target.target import Target
+from suites.framework.findings import Findings
 from suites.framework.questions import asks
 from suites.framework.statistical_claims import LAYER_BY_LAYER, judge_as_promised, promised
 from suites.propagation.tiers import FINER
@@ -30,29 +36,31 @@ SIZES = (
 typical signal has shrunk by e**39 with a spread of e**6, and its gradient as well."""
 
 HALF_SIZE = ((256, 256), 64, 64, 0.08, 0.5)
-"""Half types keep fewer directions of the inputs apart (see layer_law.worth_keeping), as few as one in ten."""
+"""Half types keep fewer directions of the inputs apart (see layer.worth_keeping), as few as one in ten."""
 
 ACTIVATED = ((128, 128), 50, 16, 0.05)
 """Networks of each nonlinearity."""
 
 LEFT = {"sigmoid": 0.07, "softplus": 0.85}
-"""By nonlinearities that send all inputs into nearly one direction: what that leaves of the degrees of freedom."""
+"""Share of the degrees of freedom that is left by nonlinearities that send all inputs into nearly one direction."""
 
 
-def cases(tier, run_seed, devices):
+def cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> Iterator[Case]:
     for device in devices:
         for subject, drawn_for, left in plain_subjects(device):
             finer = drawn_for / FINER[tier]
-            networks = networks_to_resolve(subject, finer)
-            core = (subject.expect(PlainNetwork).layers, subject.dtype) == (64, "float32")
+            networks = networks_to_resolve(PlainNetwork(subject), finer)
+            core = (subject.expect(kinds.PlainNetwork).layers, subject.dtype) == (64, "float32")
             yield Case(family=PLAIN, subject=subject, draws=networks, resolution=promised(finer, left), core=core)
 
 
-def plain_subjects(device):
+def plain_subjects(device: str) -> Iterator[tuple[Subject, float, float]]:
     """Subjects, the relative scale error in every layer that networks are drawn for, what is left of that."""
 
-    def he(shape, path, dtype="float32", mode="fan_in", **nonlinearity):
-        options = {"nonlinearity": "relu"} | nonlinearity
+    def he(
+        shape: tuple[int, ...], path: str, dtype: str = "float32", mode: str = "fan_in", **nonlinearity: Any
+    ) -> Subject:
+        options: dict[str, Any] = {"nonlinearity": "relu"} | nonlinearity
         return Subject("kaiming_normal_", shape, dtype, mode=mode, device=device, path=path, **options)
 
     for shape, layers, inputs, dtype, resolution, left in SIZES:
@@ -64,13 +72,17 @@ def plain_subjects(device):
         yield he(shape, path_of(layers, inputs), dtype), resolution, left
     shape, layers, inputs, resolution = ACTIVATED
     for activation in ACTIVATIONS:
-        leaky = {"nonlinearity": "leaky_relu", "a": LEAKY_SLOPE} if activation == "leaky_relu" else {}
+        leaky: dict[str, Any] = {"nonlinearity": "leaky_relu", "a": LEAKY_SLOPE} if activation == "leaky_relu" else {}
         yield he(shape, path_of(layers, inputs, activation), **leaky), resolution, LEFT.get(activation, 1.0)
 
 
+def plain_questions(subject: Subject) -> list[Question[NetworkEvidence]]:
+    return layer_questions(PlainNetwork(subject))
+
+
 @asks(PLAIN, cases, plain_questions)
-def test_signals_and_gradients_follow_their_law_at_every_layer(case, findings, target):
-    def run(networks, seed):
-        return gather(case.subject, networks, seed, case.resolution, target)
+def test_signals_and_gradients_follow_their_law_at_every_layer(case: Case, findings: Findings, target: Target) -> None:
+    def run(networks: int, seed: int) -> NetworkEvidence:
+        return gather(PlainNetwork(case.subject), networks, seed, case.resolution, target)
 
     judge_as_promised(findings, run, LAYER_BY_LAYER)

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
-from fixtures.propagation.plain import networks_to_resolve
-from fixtures.propagation.precision import (
-    autocast,
-    gather_under,
-    network_questions,
-    plain_subject,
-    products,
-    setting_of,
-    settings,
-)
-from fixtures.propagation.ranges import (
+from fixtures.propagation.networks.plain import PlainNetwork
+from fixtures.propagation.readings.evidence import NetworkEvidence, networks_to_resolve
+from fixtures.propagation.readings.precision import gather_under, network_questions, plain_subject
+from fixtures.propagation.readings.ranges import (
     End,
+    Fading,
     fade,
     fading_questions,
     first_overflow,
@@ -29,12 +24,15 @@ from fixtures.propagation.ranges import (
     vanishings,
 )
 from fixtures.record.claim import Effect, Unit
-from fixtures.record.kinds import RangeNetwork, ReducedLayer, ReducedNetwork
+from fixtures.record.kinds import RangeNetwork, ReducedLayer, ReducedNetwork, Setting
 from fixtures.record.plan import Case
 from fixtures.record.question import Question
 from fixtures.record.subject import HALF_TYPES, Subject
+from fixtures.rounding.precision import autocast, products, setting_of, settings
 from fixtures.statistics.judgement import CERTAIN
+from fixtures.target.target import Target
 from suites.framework.exact_claims import counterexample, exact_case
+from suites.framework.findings import Findings
 from suites.framework.questions import asks
 from suites.framework.statistical_claims import LAYER_BY_LAYER, judge_as_promised, judge_what_is_drawn, promised
 from suites.propagation.tiers import FINER
@@ -46,11 +44,11 @@ VANISHING = "propagation.precision.vanishing"
 ZEROS = "propagation.precision.zeros"
 
 SHAPE = (192, 256)
-"""Of a product: two different numbers of terms."""
+"""Shape of a product: two different numbers of terms."""
 
 MISSING = "this release of torch lacks the setting"
 
-REDUCED = ("high", "medium", "autocast")
+REDUCED: tuple[Setting, ...] = ("high", "medium", "autocast")
 """Settings whose networks are asked; no other allows more."""
 
 NETWORK_SHAPE = (256, 256)
@@ -59,7 +57,7 @@ RESOLUTION = 0.08
 """Relative scale error in each of 64 layers that networks are drawn for, as those of a half type (test_plain.py)."""
 
 LEFT = 0.5
-"""What rounding leaves of a layer's degrees of freedom, as there."""
+"""Share of a layer's degrees of freedom that rounding leaves, as there."""
 
 DOUBLING = Subject(
     "normal_(std=0.25)", (128, 128), mode=None, nonlinearity=None, path=str(RangeNetwork("overflow", "relu", 24))
@@ -75,22 +73,24 @@ GELU = Subject("kaiming_normal_", (256, 256), nonlinearity="relu", path=str(Rang
 """Under He, GELU divides signals by up to sqrt(2) at every layer."""
 
 NETWORKS = 4
-"""That are followed to the end of the range."""
+"""Networks that are followed to the end of the range."""
 
 
-def on(subject, device, dtype="float32", **fields):
+def on(subject: Subject, device: str, dtype: str = "float32", **fields: Any) -> Subject:
     """A subject on a device and in a dtype."""
     return msgspec.structs.replace(subject, device=device, dtype=dtype, **fields)
 
 
-def precisions(device, names=None):
+def precisions(device: str, names: Iterable[Setting] | None = None) -> list[tuple[Setting, str]]:
     """(name, dtype) of the settings that this release has, by name or all of them."""
-    plain = [(name, "float32") for name, setting in settings(device).items() if setting.exists]
-    halves = [("autocast", dtype) for dtype in HALF_TYPES if autocast(device, dtype).exists]
+    plain: list[tuple[Setting, str]] = [
+        (name, "float32") for name, setting in settings(device).items() if setting.exists
+    ]
+    halves: list[tuple[Setting, str]] = [("autocast", dtype) for dtype in HALF_TYPES if autocast(device, dtype).exists]
     return [(name, dtype) for name, dtype in plain + halves if names is None or name in names]
 
 
-def product_cases(tier, run_seed, devices):
+def product_cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> Iterator[Case]:
     base = Subject("kaiming_normal_", SHAPE, nonlinearity="relu")
     for device in devices:
         for kind in ("linear", "conv"):
@@ -98,7 +98,7 @@ def product_cases(tier, run_seed, devices):
                 yield exact_case(PRODUCT, on(base, device, dtype, path=str(ReducedLayer(kind, name))))
 
 
-def product_questions(subject):
+def product_questions(subject: Subject) -> list[Question[Any]]:
     setting = setting_of(subject)
     convolves = subject.expect(ReducedLayer).operation == "conv"
     allowed = setting.convolution if convolves else setting.linear
@@ -111,14 +111,14 @@ def product_questions(subject):
 
 
 @asks(PRODUCT, product_cases, product_questions)
-def test_products_are_as_exact_as_the_setting_promises(case, findings, target):
+def test_products_are_as_exact_as_the_setting_promises(case: Case, findings: Findings, target: Target) -> None:
     (question,) = findings.questions
     if not setting_of(case.subject).exists:
         findings.no_evidence(MISSING)
         return
     found = []
 
-    def are_within_their_bounds():
+    def are_within_their_bounds() -> None:
         found.extend(products(case.subject, findings.seed("products"), target))
         for product in found:
             expected = case.subject.dtype if product.name == "outputs" else "float32"
@@ -131,23 +131,25 @@ def test_products_are_as_exact_as_the_setting_promises(case, findings, target):
     findings.exact(question, refuted, len(found), note=f"unit roundoffs, rms: {rough}", effect=effect)
 
 
-def network_cases(tier, run_seed, devices):
+def network_cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> Iterator[Case]:
     base = Subject("kaiming_normal_", NETWORK_SHAPE, nonlinearity="relu")
     for device in devices:
         for name, dtype in precisions(device, REDUCED):
             subject = on(base, device, dtype, path=str(ReducedNetwork(name, "relu", LAYERS, INPUTS)))
             finer = RESOLUTION / FINER[tier]
-            networks = networks_to_resolve(plain_subject(subject), finer)
+            networks = networks_to_resolve(PlainNetwork(plain_subject(subject)), finer)
             yield Case(family=NETWORK, subject=subject, draws=networks, resolution=promised(finer, LEFT))
 
 
 @asks(NETWORK, network_cases, network_questions)
-def test_signals_and_gradients_follow_their_law_in_reduced_precision(case, findings, target):
+def test_signals_and_gradients_follow_their_law_in_reduced_precision(
+    case: Case, findings: Findings, target: Target
+) -> None:
     if not setting_of(case.subject).exists:
         findings.no_evidence(MISSING)
         return
 
-    def run(networks, seed):
+    def run(networks: int, seed: int) -> NetworkEvidence:
         return gather_under(case.subject, networks, seed, case.resolution, target)
 
     judge_as_promised(findings, run, LAYER_BY_LAYER)
@@ -169,18 +171,18 @@ class Range:
     predicted: Callable[[Subject], int | None]
     ends: Callable[..., list[End]]
 
-    def questions(self, subject):
+    def questions(self, subject: Subject) -> list[Question[Any]]:
         """The one claim about a subject."""
         layer = self.predicted(subject)
         when = "nowhere within them" if layer is None else f"at about layer {layer}"
         return [Question(self.family, f"{self.says.format(dtype=subject.dtype)}: by the moment map, {when}")]
 
-    def answer(self, case, findings, target):
+    def answer(self, case: Case, findings: Findings, target: Target) -> None:
         """Follow networks; an end that has a chance of less than CERTAIN among all of them is a counterexample."""
         (question,) = findings.questions
         found: list[End] = []
 
-        def is_where_the_range_ends():
+        def is_where_the_range_ends() -> None:
             found.extend(self.ends(case.subject, NETWORKS, findings.seed("ends"), target))
             for end in found:
                 at = f"at layer {end.layer}" if end.layer else "nowhere"
@@ -208,33 +210,33 @@ VANISHINGS = Range(
 )
 
 
-def overflow_cases(tier, run_seed, devices):
+def overflow_cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> list[Case]:
     return [exact_case(OVERFLOW, on(DOUBLING, device, dtype)) for device in devices for dtype in HALF_TYPES]
 
 
 @asks(OVERFLOW, overflow_cases, OVERFLOWS.questions)
-def test_signals_overflow_where_the_range_ends(case, findings, target):
+def test_signals_overflow_where_the_range_ends(case: Case, findings: Findings, target: Target) -> None:
     OVERFLOWS.answer(case, findings, target)
 
 
-def vanishing_cases(tier, run_seed, devices):
+def vanishing_cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> list[Case]:
     return [exact_case(VANISHING, on(SIGMOID, device, dtype)) for device in devices for dtype in HALF_TYPES]
 
 
 @asks(VANISHING, vanishing_cases, VANISHINGS.questions)
-def test_gradients_vanish_where_the_range_ends(case, findings, target):
+def test_gradients_vanish_where_the_range_ends(case: Case, findings: Findings, target: Target) -> None:
     VANISHINGS.answer(case, findings, target)
 
 
-def zero_cases(tier, run_seed, devices):
+def zero_cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> Iterator[Case]:
     for device in devices:
         for dtype in HALF_TYPES:
             yield Case(family=ZEROS, subject=on(GELU, device, dtype), draws=FINER[tier], resolution=0.0)
 
 
 @asks(ZEROS, zero_cases, fading_questions)
-def test_as_many_outputs_round_to_zero_as_the_range_tells(case, findings, target):
-    def run(networks, seed):
+def test_as_many_outputs_round_to_zero_as_the_range_tells(case: Case, findings: Findings, target: Target) -> None:
+    def run(networks: int, seed: int) -> Fading:
         return fade(case.subject, networks, seed, target)
 
     judge_what_is_drawn(findings, run)

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from fixtures.propagation.activations import LEAKY_SLOPE
-from fixtures.propagation.plain import path_of
-from fixtures.propagation.trajectories import bands, gather, networks_to_resolve
-from fixtures.propagation.trajectory_questions import TRAJECTORY, trajectory_questions
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from fixtures.propagation.networks.plain import path_of
+from fixtures.propagation.readings.trajectories import (
+    TRAJECTORY,
+    TrajectoryEvidence,
+    bands,
+    gather,
+    networks_to_resolve,
+    trajectory_questions,
+)
+from fixtures.record.kinds import Activation
 from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
+from fixtures.rounding.activations import LEAKY_SLOPE
+from fixtures.target.target import Target
+from suites.framework.findings import Findings
 from suites.framework.questions import asks
 from suites.framework.statistical_claims import ALL_LAYERS, judge_as_promised, promised
 from suites.propagation.tiers import FINER_OF_MANY
 
-SIZES = (
+SIZES: tuple[tuple[tuple[int, int], int, Activation, float], ...] = (
     # width or widths, layers, nonlinearity, relative scale error of all layers that is drawn for (see
     # statistical_claims.py)
     ((16, 16), 50, "relu", 0.005),
@@ -31,7 +43,7 @@ KEPT = (50, 1000)
 """Layers of ReLU networks whose bands are stored for the page."""
 
 
-def cases(tier, run_seed, devices):
+def cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> Iterator[Case]:
     for device in devices:
         for shape, layers, activation, resolution in SIZES:
             # Equal widths have one law for both modes.
@@ -54,10 +66,12 @@ def cases(tier, run_seed, devices):
 
 
 @asks(TRAJECTORY, cases, trajectory_questions)
-def test_second_moments_follow_the_exact_law_of_the_logs(case, findings, target, keep_arrays):
+def test_second_moments_follow_the_exact_law_of_the_logs(
+    case: Case, findings: Findings, target: Target, keep_arrays: Callable[[str, dict[str, Any]], None]
+) -> None:
     kept = []
 
-    def run(networks, seed):
+    def run(networks: int, seed: int) -> TrajectoryEvidence:
         found = gather(case.subject, networks, seed, target)
         kept.append(found)
         return found

@@ -7,12 +7,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from fixtures.propagation.links.comparing import Compared
-from fixtures.propagation.precision import autocast
 from fixtures.record.kinds import Optimizer
 from fixtures.record.plan import Case
 from fixtures.record.question import Question
 from fixtures.record.subject import Subject
+from fixtures.rounding.comparison import Compared
+from fixtures.rounding.precision import autocast
 from fixtures.target.arithmetic import arithmetic_of
 from fixtures.training.steps import DEFAULT, IMPLEMENTATIONS, StepFindings, step_findings
 from suites.framework.exact_claims import counterexample

@@ -15,7 +15,7 @@ from fixtures.audit.findings import AuditFindings, LayerVerdict
 from fixtures.audit.intended_laws import LawError, Statement, law_of, stated_law, suggested_law
 from fixtures.audit.pooled_scale import PooledScale, bound_for
 from fixtures.audit.question import Question
-from fixtures.propagation.layer_law import SumOfSquares
+from fixtures.propagation.laws.layer import SumOfSquares
 from fixtures.record.exit_codes import NO_EVIDENCE, PASS, STOP
 from fixtures.record.subject import seed_for
 from fixtures.statistics.laws import Normal, TruncatedNormal, Uniform

@@ -8,16 +8,24 @@ from functools import partial
 import numpy as np
 import pytest
 
-from fixtures.propagation import residual_law, trajectory_law
-from fixtures.propagation.layers import READINGS, Layers
-from fixtures.propagation.likeness import Likeness
-from fixtures.propagation.links.comparing import Compared
-from fixtures.propagation.links.dropout import Dropped
-from fixtures.propagation.trajectories import READINGS as TRAJECTORY_READINGS
-from fixtures.propagation.trajectories import TrajectoryEvidence, Travel, deaths
+from fixtures.propagation.laws.residual import BlockStep, Increment
+from fixtures.propagation.laws.trajectory import Step
+from fixtures.propagation.readings.layers import READINGS, Layers
+from fixtures.propagation.readings.likeness import Likeness
+from fixtures.propagation.readings.residual import (
+    Moments,
+    growth_compared,
+    increments_located,
+    steps_located,
+    steps_shaped,
+)
+from fixtures.propagation.readings.trajectories import READINGS as TRAJECTORY_READINGS
+from fixtures.propagation.readings.trajectories import TrajectoryEvidence, Travel, deaths
 from fixtures.record.claim import Claim, Verdict, claim_id
 from fixtures.record.schema import SCHEMA
 from fixtures.record.subject import Subject
+from fixtures.rounding.comparison import Compared
+from fixtures.rounding.dropout import Dropped
 from fixtures.statistics import judgement
 from fixtures.statistics.judgement import CONFIRMATION_FACTOR
 from fixtures.statistics.laws import grid_law, promised_law
@@ -253,7 +261,7 @@ def travel(generator, scale=1.0, one=1.0, wild=0.0):
     ratios[:, 5] *= one**2
     ratios[:, 0] *= np.exp(wild * generator.standard_normal(TRAVELLERS))
     squares = np.column_stack([np.ones(TRAVELLERS), np.cumprod(ratios, axis=1)])
-    return Travel(squares, (trajectory_law.Step(WIDE, 2 / WIDE, 0.0),) * STEPS)
+    return Travel(squares, (Step(WIDE, 2 / WIDE, 0.0),) * STEPS)
 
 
 BLOCKS, CHANNELS = 600, 32
@@ -264,24 +272,24 @@ def blocks(generator, scale=1.0):
     kept = generator.standard_normal((BLOCKS, CHANNELS))
     sums = kept + scale * generator.standard_normal((BLOCKS, CHANNELS))
     return [
-        residual_law.Step(float(total), CHANNELS, float(before))
+        BlockStep(float(total), CHANNELS, float(before))
         for total, before in zip((sums**2).sum(1), (kept**2).sum(1), strict=True)
     ]
 
 
 def increments(generator, added=0.0):
     """The same of blocks that end with normalization, which add more than they should by this share."""
-    return [residual_law.Increment(z + 10.0 * added, 10.0) for z in generator.standard_normal(BLOCKS)]
+    return [Increment(z + 10.0 * added, 10.0) for z in generator.standard_normal(BLOCKS)]
 
 
 def growing(generator, rate=0.0):
     """Second moments of networks whose blocks multiply them, beside NumPy's."""
     logs = [generator.normal(0.6 + more, 0.05, (64, 8)).cumsum(axis=1) for more in (rate, 0.0)]
-    return residual_law.Moments(*np.exp(logs), first=0, last=7, is_linear=False)
+    return Moments(*np.exp(logs), first=0, last=7, is_linear=False)
 
 
 def growth(moments):
-    return residual_law.growth_compared(moments, "0.6 in theory")
+    return growth_compared(moments, "0.6 in theory")
 
 
 DEEP_ONES = {
@@ -295,9 +303,9 @@ DEEP_ONES = {
             "layer": ({"one": 1.2}, {"one": 3.0}),
         }.items()
     },
-    "propagation.residual.steps": (blocks, residual_law.steps_located, {"scale": 1.2}, {"scale": 3.0}),
-    "propagation.residual.steps_shape": (blocks, residual_law.steps_shaped, {"scale": 1.2}, {"scale": 3.0}),
-    "propagation.residual.block": (increments, residual_law.increments_located, {"added": 0.1}, {"added": 2.0}),
+    "propagation.residual.steps": (blocks, steps_located, {"scale": 1.2}, {"scale": 3.0}),
+    "propagation.residual.steps_shape": (blocks, steps_shaped, {"scale": 1.2}, {"scale": 3.0}),
+    "propagation.residual.block": (increments, increments_located, {"added": 0.1}, {"added": 2.0}),
     "propagation.residual.growth": (growing, growth, {"rate": 0.05}, {"rate": 1.0}),
 }
 """Family -> networks, how they are read, a mild fault and a severe one."""

@@ -19,12 +19,14 @@ def modules() -> dict[str, Path]:
 
 MODULES = modules()
 
+PACKAGES = ("fixtures", "suites", "fixtures.propagation")
+"""Packages that hold nothing but rooms."""
+
 
 def room_of(module: str) -> str:
-    """The room that a module lies in; suites/conftest.py is the framework's, and lies where pytest finds it."""
-    top, *rest = module.split(".")
-    if top == "reports":
-        return top
-    if module in ("suites", "fixtures"):
-        return module
-    return "suites.framework" if module == "suites.conftest" else f"{top}.{rest[0]}"
+    """The room that a module lies in, or itself; suites/conftest.py is the framework's, where pytest finds it."""
+    if module == "suites.conftest":
+        return "suites.framework"
+    parts = module.split(".")
+    package = next(name for name in ("fixtures.propagation", "fixtures", "suites", "") if f"{module}.".startswith(name))
+    return ".".join(parts[: len(package.split(".")) + 1]) if package else parts[0]

@@ -25,7 +25,7 @@ from fixtures.training.table_questions import OTHERS, is_judged
 from suites.framework.questions import planned_claims
 from suites.machinery import chance, proofs
 from suites.machinery.chance import SURE
-from suites.machinery.house.modules import MODULES, room_of
+from suites.machinery.house.modules import MODULES, PACKAGES, room_of
 from suites.training.test_table import EXTENTS
 
 ROOMS: dict[str, set[str]] = {
@@ -38,26 +38,39 @@ ROOMS: dict[str, set[str]] = {
     "fixtures.target": {"fixtures.record"},
     "fixtures.clock": {"fixtures.record", "fixtures.rules", "fixtures.environments", "fixtures.target"},
     "fixtures.weights": {"fixtures.record", "fixtures.statistics"},
-    "fixtures.propagation": {"fixtures.record", "fixtures.statistics", "fixtures.target", "fixtures.weights"},
-    "fixtures.training": {"fixtures.record", "fixtures.statistics", "fixtures.weights", "fixtures.propagation"},
-    "fixtures.audit": {"fixtures.record", "fixtures.statistics", "fixtures.propagation"},
-    "fixtures.faults": {"fixtures.statistics", "fixtures.propagation"},
+    "fixtures.rounding": {"fixtures.record", "fixtures.statistics", "fixtures.target", "fixtures.weights"},
+    "fixtures.propagation.laws": {"fixtures.record", "fixtures.statistics", "fixtures.rounding"},
+    "fixtures.propagation.networks": {
+        *("fixtures.record", "fixtures.statistics", "fixtures.weights", "fixtures.rounding"),
+        "fixtures.propagation.laws",
+    },
+    "fixtures.propagation.readings": {
+        *("fixtures.record", "fixtures.statistics", "fixtures.weights", "fixtures.rounding"),
+        *("fixtures.propagation.laws", "fixtures.propagation.networks"),
+    },
+    "fixtures.training": {"fixtures.record", "fixtures.statistics", "fixtures.weights", "fixtures.rounding"},
+    "fixtures.audit": {
+        *("fixtures.record", "fixtures.statistics", "fixtures.rounding"),
+        *("fixtures.propagation.laws", "fixtures.propagation.readings"),
+    },
+    "fixtures.faults": {"fixtures.statistics", "fixtures.propagation.networks"},
     "reports": {
         *("fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.words"),
         *("fixtures.clock", "fixtures.weights", "fixtures.training"),  # what of them needs no torch
     },
     "suites.framework": {
         *("fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.target", "fixtures.environments"),
-        *("fixtures.gate", "fixtures.weights", "fixtures.propagation", "fixtures.faults"),
+        *("fixtures.gate", "fixtures.weights", "fixtures.rounding", "fixtures.faults"),
     },
     "suites.weights": {
         "suites.framework", "fixtures.record", "fixtures.statistics", "fixtures.target", "fixtures.weights",
     },
     "suites.propagation": {
-        "suites.framework", "fixtures.record", "fixtures.statistics", "fixtures.target", "fixtures.propagation",
+        *("suites.framework", "fixtures.record", "fixtures.statistics", "fixtures.target", "fixtures.rounding"),
+        *("fixtures.propagation.laws", "fixtures.propagation.networks", "fixtures.propagation.readings"),
     },
     "suites.training": {
-        "suites.framework", "fixtures.record", "fixtures.target", "fixtures.propagation", "fixtures.training",
+        "suites.framework", "fixtures.record", "fixtures.target", "fixtures.rounding", "fixtures.training",
     },
     "suites.timings": {"suites.framework", "fixtures.record", "fixtures.clock", "fixtures.target"},
     "suites.audit": {"fixtures.record", "fixtures.words", "fixtures.target", "fixtures.audit"},
@@ -90,7 +103,7 @@ def imports_of(module: str) -> set[str]:
 
 
 def test_every_module_lies_in_a_room_of_the_table():
-    rooms = {room_of(module) for module in MODULES} - {"fixtures", "suites", "suites.machinery"}
+    rooms = {room_of(module) for module in MODULES} - {*PACKAGES, "suites.machinery"}
 
     assert rooms == ROOMS.keys()
 
@@ -116,7 +129,7 @@ def test_a_room_imports_only_what_it_may(room):
         for module in MODULES
         if room_of(module) == room
         for imported in imports_of(module)
-        if room_of(imported) not in {*allowed, "fixtures", "suites"}
+        if room_of(imported) not in {*allowed, *PACKAGES}
     }
 
     assert not found
@@ -135,7 +148,8 @@ MACHINERY = ROOT / "suites" / "machinery"
 def test_the_tests_mirror_the_rooms():
     folders = {file.parent.relative_to(MACHINERY).as_posix() for file in MACHINERY.rglob("*.py")}
 
-    assert folders == {room.rpartition(".")[2] for room in ROOMS} - {"words"} | {".", "house", "making"}
+    mirrored = {room.removeprefix("fixtures.").removeprefix("suites.").replace(".", "/") for room in ROOMS}
+    assert folders == mirrored - {"words"} | {".", "house", "making"}
     assert not list(MACHINERY.glob("test_*.py"))
 
 
@@ -276,7 +290,7 @@ def test_every_file_that_prose_names_is_there():
         for file in files_with_prose()
         for name in NAMED.findall(prose_of(file))
         if name not in OF_OTHERS
-        and not ((ROOT / name).exists() or (file.parent / name).exists() or ("/" not in name and name in names))
+        and not (any((folder / name).exists() for folder in file.parents) or ("/" not in name and name in names))
     }
 
     assert not missing
@@ -332,7 +346,7 @@ def asks_for_a_device_by_name(file: Path) -> int:
 ASKED_BY_NAME = {
     "fixtures.clock.session": 1,  # imports no torch, and so no device
     "fixtures.clock.workloads": 1,  # a context manager on the processor alone would be timed
-    "fixtures.propagation.precision": 1,  # oneDNN is a setting of the processor's
+    "fixtures.rounding.precision": 1,  # oneDNN is a setting of the processor's
     "fixtures.weights.streams": 2,  # torch.random is the processor's, torch.<name> each other's
     "suites.timings.cases": 2,  # the processor is not named in names
     "suites.propagation.test_links": 3,  # asked of the processor: threads, large images, dropout's masks

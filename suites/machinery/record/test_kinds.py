@@ -8,9 +8,7 @@ from typing import get_args, get_type_hints
 import msgspec
 import pytest
 
-from fixtures.propagation.activations import ACTIVATIONS
-from fixtures.propagation.convolutions import CYCLES
-from fixtures.propagation.precision import settings
+from fixtures.propagation.networks.convolutions import CYCLES
 from fixtures.record import kinds
 from fixtures.record.file_names import PLAN
 from fixtures.record.kinds import (
@@ -25,6 +23,8 @@ from fixtures.record.kinds import (
 )
 from fixtures.record.run_folder import RecordError, read_plan
 from fixtures.record.subject import Subject
+from fixtures.rounding.activations import ACTIVATIONS
+from fixtures.rounding.precision import settings
 from fixtures.training.networks import ARCHITECTURES
 from fixtures.training.optimizers import RULES
 from fixtures.training.table import OPTIMIZERS

@@ -8,9 +8,9 @@ import torch
 from torch.nn import functional
 
 from fixtures.faults.registry import plant
-from fixtures.propagation.links.comparing import in_float64
 from fixtures.record.kinds import Architecture
 from fixtures.record.subject import Subject
+from fixtures.rounding.comparison import in_float64
 from fixtures.training import numbers
 from fixtures.training.networks import drawn, layers_of
 from fixtures.training.numbers import ROUNDINGS, SAMPLES, SEED, numbers_of, train

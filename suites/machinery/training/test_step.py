@@ -9,10 +9,10 @@ import torch
 from msgspec.structs import replace
 
 from fixtures.faults.registry import plant
-from fixtures.propagation.links.comparing import in_float64
-from fixtures.propagation.links.matmul import rounded_once
 from fixtures.record.kinds import Architecture
 from fixtures.record.subject import HALF_TYPES, Subject
+from fixtures.rounding.comparison import in_float64
+from fixtures.rounding.matmul import rounded_once
 from fixtures.statistics.formats import unit_roundoff
 from fixtures.training import steps
 from fixtures.training.networks import CLASSES, drawn, layers_of
