@@ -15,7 +15,7 @@ import msgspec
 from fixtures.record.claim import Claim, Effect, Unit, Verdict
 from fixtures.record.run_folder import Run
 from fixtures.statistics.judgement import DEVIATES
-from fixtures.words.wording import first_few, plural
+from fixtures.words.phrases import first_few, plural
 from reports.kinds import Kinds
 
 

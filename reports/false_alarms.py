@@ -14,7 +14,7 @@ import msgspec
 from fixtures.record.plan import Plan
 from fixtures.rules.policy import Policy, Severity
 from fixtures.statistics.judgement import FALSE_ALARM_PER_CLAIM
-from fixtures.words.wording import plural
+from fixtures.words.phrases import plural
 
 
 class PromiseBroken(Exception):

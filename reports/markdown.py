@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from fixtures.record.safe_text import printable
-from fixtures.words.wording import plural
+from fixtures.words.phrases import plural
 from reports.reasons import Reason
 from reports.view.counts import Counts
 from reports.view.gate import GateView

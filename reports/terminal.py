@@ -14,7 +14,7 @@ from rich.text import Text
 
 from fixtures.record.safe_text import printable
 from fixtures.words.layout import Hanging, item, left_out, section, text, unwrapped
-from fixtures.words.wording import plural
+from fixtures.words.phrases import plural
 from reports.reasons import Outcome, Reason
 from reports.view.claims import Finding, FindingList, Undecided
 from reports.view.counts import Counts

@@ -17,7 +17,7 @@ from fixtures.record.plan import Plan
 from fixtures.record.run_folder import Run
 from fixtures.rules.policy import Policy, Severity, default_policy
 from fixtures.rules.waivers import Applied, Waivers, apply, stanza
-from fixtures.words.wording import first_few, measured, p_value, plural
+from fixtures.words.phrases import first_few, measured, p_value, plural
 from reports.comparison import Change, ClaimChange, Incomparable, by_defect, compare, grouped, refuse_other_questions
 from reports.drift import Drift, drift_looks, drifts
 from reports.drift.kinds import Kind

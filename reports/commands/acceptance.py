@@ -18,10 +18,10 @@ import numpy as np
 
 from fixtures.record.atomic_file import write_atomically
 from fixtures.record.claim import Verdict
+from fixtures.record.compression import pack, packed
 from fixtures.record.file_names import CLAIMS, ENVIRONMENT, INTERFACE, PLAN, SKETCHES
-from fixtures.record.packing import pack, packed
 from fixtures.record.run_folder import RecordError, Run, claim_line, seal_run, write_digests, write_record
-from fixtures.words.wording import plural
+from fixtures.words.phrases import plural
 
 MOST_BYTES = 1_000_000
 """Bytes that a repository bears for each accepted release. Runs of the quick tier take 0.86 to 0.96 MB, two thirds of

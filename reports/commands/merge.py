@@ -23,7 +23,7 @@ from fixtures.record.plan import Case, Plan
 from fixtures.record.run_folder import Run, seal_run, write_claims, write_digests, write_record, write_sketches
 from fixtures.statistics.judgement import false_alarm_rate
 from fixtures.weights.sketch import SALT, SALTED
-from fixtures.words.wording import first_few, plural
+from fixtures.words.phrases import first_few, plural
 
 
 class Unmergeable(Exception):

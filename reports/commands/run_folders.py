@@ -11,7 +11,7 @@ from fixtures.record.file_names import ACCEPTED_RUNS, ROOT
 from fixtures.record.run_folder import read_run
 from fixtures.words.console import CommandError, show
 from fixtures.words.layout import unwrapped
-from fixtures.words.wording import plural
+from fixtures.words.phrases import plural
 from reports.commands.acceptance import Unacceptable, accept
 from reports.commands.merge import Unmergeable, merge, write_run
 

@@ -16,7 +16,7 @@ from fixtures.record.subject import DTYPES, HALF_TYPES, Subject
 from fixtures.statistics.judgement import CERTAIN
 from fixtures.statistics.laws import GridLaw, grid_law, promised_law
 from fixtures.weights.sketch import COUNTS, SALT, SALTED
-from fixtures.words.wording import p_value, plural
+from fixtures.words.phrases import p_value, plural
 from reports.drift.kinds import Drift, Kind, Standing
 from reports.drift.laws import FALSE_ALARM_PER_LOOK, Counts, NoCounts, TwoSamples, counts_of
 from reports.false_alarms import Look

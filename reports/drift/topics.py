@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fixtures.words.wording import first_few, plural
+from fixtures.words.phrases import first_few, plural
 from reports.drift.kinds import Drift, Kind
 
 

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from fixtures.record.safe_text import printable
-from fixtures.words.wording import plural
+from fixtures.words.phrases import plural
 from reports.page import plots
 from reports.page.claims import ClaimList, claim_list, safe_json
 from reports.page.svg import Drawings

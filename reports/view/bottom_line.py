@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from fixtures.words.wording import plural
+from fixtures.words.phrases import plural
 from reports.reasons import Outcome
 from reports.speed import outcome_of
 from reports.verdict import GateVerdict

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from fixtures.record.claim import Claim, Verdict
-from fixtures.words.wording import measured, p_value, plural, size
+from fixtures.words.phrases import measured, p_value, plural, size
 from reports.comparison import Change, ClaimChange, Group, grouped, importance
 from reports.reasons import Outcome, Reason
 

@@ -11,7 +11,7 @@ from fixtures.record.kinds import PlainNetwork
 from fixtures.record.run_folder import Run
 from fixtures.record.subject import Subject
 from fixtures.statistics.formats import FloatArray
-from fixtures.words.wording import first_few, plural
+from fixtures.words.phrases import first_few, plural
 from reports.comparison import Change, ClaimChange, compare
 from reports.drift.kinds import Kind
 from reports.verdict import GateVerdict

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from fixtures.words.wording import plural
+from fixtures.words.phrases import plural
 from reports.faults import FaultOutcome, second_level
 
 

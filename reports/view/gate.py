@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from fixtures.record.environment import UNKNOWN_TORCH
 from fixtures.record.run_folder import Run
-from fixtures.words.wording import plural
+from fixtures.words.phrases import plural
 from reports.comparison import Change, compare
 from reports.drift import Drift
 from reports.false_alarms import in_words

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from fixtures.audit.findings import AuditFindings, LayerFinding, LayerVerdict, OutsideFinding, Scale
 from fixtures.words.layout import item, left_out, section, text
-from fixtures.words.wording import first_few, p_value, plural
+from fixtures.words.phrases import first_few, p_value, plural
 
 STYLES = {
     LayerVerdict.HOLDS: "green",

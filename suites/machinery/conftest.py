@@ -17,7 +17,7 @@ from fixtures.environments.pip import make_venv
 from fixtures.record.subject import seed_for
 from suites.conftest import settings_key
 from suites.machinery import chance, costs, draws, proofs
-from suites.machinery.making.watching import Hang
+from suites.machinery.making.children import Hang
 from suites.machinery.making.wheels import restrict_pip
 
 draws.watch()

@@ -3,7 +3,7 @@
     @proves("weights.determinism.module_digest")
     def test_a_module_that_ignores_the_seed_is_stopped(tmp_path): ...
 
-A claim that is violated while a test runs is noted where the test asks for it (making/answering.py,
+A claim that is violated while a test runs is noted where the test asks for it (making/answers.py,
 making/suite_run.py) or judges a reading (`judged`). A test fails by the name of each family that it names and that was
 not seen violated (conftest.py). What all tests name, and the registry of planted faults, is every planned family
 (house/test_house.py).

@@ -19,12 +19,12 @@ from fixtures.clock.results import read_pairing
 from fixtures.record.exit_codes import NO_EVIDENCE, PASS, STOP
 from fixtures.record.file_names import ROOT
 from suites.machinery.chance import SURE
-from suites.machinery.making import acting_worker, preloaded
-from suites.machinery.making.watching import WAIT, is_gone
+from suites.machinery.making import fake_worker, preloaded
+from suites.machinery.making.children import WAIT, is_gone
 
 pytestmark = [pytest.mark.subprocess, SURE]
 
-ACTOR = Path(acting_worker.__file__)
+ACTOR = Path(fake_worker.__file__)
 
 
 STRAYS = 0.05

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from fixtures.clock.workers import Side, Unable, Unstartable, Worker, WorkerFailed
-from suites.machinery.making import acting_worker
-from suites.machinery.making.acting_worker import CONTROL, WORKLOADS
-from suites.machinery.making.watching import is_gone
+from suites.machinery.making import fake_worker
+from suites.machinery.making.children import is_gone
+from suites.machinery.making.fake_worker import CONTROL, WORKLOADS
 
 pytestmark = pytest.mark.subprocess
 
-ACTOR = Path(acting_worker.__file__)
+ACTOR = Path(fake_worker.__file__)
 
 PATIENCE = 60
 """Seconds for what takes a tenth of one on an idle machine."""

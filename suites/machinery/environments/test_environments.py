@@ -21,7 +21,7 @@ from fixtures.environments.project import Project
 from fixtures.environments.sides import Interpreter, parse_candidate, pinned
 from fixtures.environments.store import MARKER, Store
 from fixtures.record.file_names import ROOT
-from suites.machinery.making.watching import PATIENCE
+from suites.machinery.making.children import PATIENCE
 from suites.machinery.making.wheels import make_wheel
 
 pytestmark = pytest.mark.pip

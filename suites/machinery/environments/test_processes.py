@@ -9,7 +9,7 @@ import pytest
 
 from fixtures.environments.processes import SHOWN_CHARACTERS, by_line, capped, run_watched
 from fixtures.record.file_names import ROOT
-from suites.machinery.making.watching import PATIENCE, WAIT, is_gone
+from suites.machinery.making.children import PATIENCE, WAIT, is_gone
 
 pytestmark = pytest.mark.subprocess
 

@@ -14,7 +14,7 @@ from fixtures.weights.mistakes import interface_of
 from fixtures.weights.sketcher import sketch_of
 from suites.framework.recorder import PARTS, Recorder, keep_sketch
 from suites.framework.settings import read_settings
-from suites.machinery.making.answering import target_of
+from suites.machinery.making.answers import target_of
 from suites.machinery.making.runs import SCALE, claim, contract, plan, subject, undecided, violated
 from suites.machinery.making.suite_run import given
 

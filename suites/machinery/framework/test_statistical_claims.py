@@ -8,7 +8,7 @@ import pytest
 from fixtures.record.claim import Effect, Reading, Unit, Verdict
 from suites.framework.statistical_claims import DRAWN, as_promised, promised
 from suites.machinery.chance import SURE, fresh_seed
-from suites.machinery.making.answering import cases_of, findings_of, target_of
+from suites.machinery.making.answers import cases_of, findings_of, target_of
 from suites.propagation import test_plain as suite
 
 PLAIN = suite.test_signals_and_gradients_follow_their_law_at_every_layer

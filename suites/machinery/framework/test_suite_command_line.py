@@ -34,8 +34,8 @@ from suites.framework.recorder import Recorder
 from suites.framework.settings import read_settings
 from suites.machinery.chance import ALARM, CLAIM, fresh_seed
 from suites.machinery.making import preloaded
+from suites.machinery.making.children import PATIENCE
 from suites.machinery.making.suite_run import given
-from suites.machinery.making.watching import PATIENCE
 
 pytestmark = [pytest.mark.subprocess, pytest.mark.draws(ALARM + 1000 * CLAIM, "claims of healthy suites of two cases")]
 

@@ -17,12 +17,12 @@ from fixtures.environments.store import MARKER
 from fixtures.gate import command, suite_run
 from fixtures.gate.options import OptionError, parse_options
 from fixtures.record import file_names, run_folder
+from fixtures.record.compression import pack, packed
 from fixtures.record.failure import Failure
 from fixtures.record.file_names import ROOT
-from fixtures.record.packing import pack, packed
 from suites.machinery.chance import SAME_SEED
+from suites.machinery.making.children import PATIENCE, WAIT
 from suites.machinery.making.disks import fill, small_disk
-from suites.machinery.making.watching import PATIENCE, WAIT
 from suites.machinery.making.wheels import make_wheel, restrict_pip
 
 pytest.importorskip("nox", reason="in the dependency group machinery")

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.record import file_names, packing, run_folder
+from fixtures.record import compression, file_names, run_folder
+from fixtures.record.compression import pack, packed, read_stored, stored
 from fixtures.record.interface import Interface, Parameter
-from fixtures.record.packing import pack, packed, read_stored, stored
 from fixtures.record.run_folder import RecordError, read_plan, read_run
 from fixtures.record.schema import SCHEMA
 from reports.commands import acceptance, command_line, run_folders
@@ -273,7 +273,7 @@ def test_a_packed_file_that_was_damaged_is_refused_or_reads_the_same(scratch, da
 
 @pytest.mark.large_draws
 def test_a_packed_file_that_would_fill_the_memory_is_refused(made, tmp_path, monkeypatch):
-    monkeypatch.setattr(packing, "MOST_BYTES", 1 << 26)
+    monkeypatch.setattr(compression, "MOST_BYTES", 1 << 26)
     folder = accept(made, "old", tmp_path, replace=False).folder
     packed(folder / file_names.PLAN).write_bytes(lzma.compress(bytes(1 << 26)))
 

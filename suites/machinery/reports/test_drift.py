@@ -33,7 +33,7 @@ from reports.reasons import Outcome
 from reports.verdict import gate
 from suites.machinery.chance import ALARM, SURE, agrees, fresh_seed
 from suites.machinery.costs import examples
-from suites.machinery.making.answering import target_of
+from suites.machinery.making.answers import target_of
 from suites.machinery.making.counts import BFLOAT16, FLOAT32, QUICK, counts, halved, sketched
 from suites.machinery.making.runs import claim, contract, failure, run, subject, violated, write
 

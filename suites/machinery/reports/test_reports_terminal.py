@@ -14,7 +14,7 @@ from rich.console import Console, RenderableType
 from fixtures.record.claim import SMALLEST_P, Effect, Unit, Verdict
 from fixtures.record.run_folder import Run
 from fixtures.record.safe_text import LONGEST_TEXT, printable
-from fixtures.words.wording import first_few, measured, p_value, plural, size
+from fixtures.words.phrases import first_few, measured, p_value, plural, size
 from reports.comparison import Change
 from reports.reasons import Outcome, Reason
 from reports.terminal import MOST_LISTED, gate_page, run_page

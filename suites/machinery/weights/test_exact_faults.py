@@ -16,7 +16,7 @@ from fixtures.record.claim import Verdict
 from suites.framework import exact_claims
 from suites.framework.exact_claims import KAIMING
 from suites.machinery.chance import SURE
-from suites.machinery.making.answering import answers, target_of, violation
+from suites.machinery.making.answers import answers, target_of, violation
 from suites.machinery.proofs import proves
 from suites.weights import test_autograd as autograd
 from suites.weights import test_calculate_gain as gains

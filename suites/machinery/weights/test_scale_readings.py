@@ -14,7 +14,7 @@ from fixtures.weights.gains import second_moment
 from fixtures.weights.proportions import ENOUGH, TOLERANCE, NotProportional, agrees, drawn_ratio, ratio
 from fixtures.weights.streams import content, digest, takes_generator
 from suites.machinery.chance import SURE, fresh_seed
-from suites.machinery.making.answering import target_of
+from suites.machinery.making.answers import target_of
 
 pytestmark = SURE
 

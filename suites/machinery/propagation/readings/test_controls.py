@@ -25,7 +25,7 @@ from fixtures.statistics.judgement import CERTAIN
 from fixtures.statistics.laws import Uniform
 from fixtures.target.target import load_target
 from suites.machinery.chance import ALARM, SURE, agrees, within_chance
-from suites.machinery.making.answering import answers, cases_of, target_of
+from suites.machinery.making.answers import answers, cases_of, target_of
 from suites.machinery.proofs import proves
 from suites.propagation import test_controls
 

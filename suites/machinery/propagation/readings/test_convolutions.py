@@ -19,7 +19,7 @@ from fixtures.propagation.readings.convolution_links import (
     weight_gradient_compared,
 )
 from suites.machinery.chance import SURE
-from suites.machinery.making.answering import target_of, violation
+from suites.machinery.making.answers import target_of, violation
 from suites.machinery.making.convolutions import GEOMETRIES, passed_through
 from suites.propagation import test_convolutions as suite
 

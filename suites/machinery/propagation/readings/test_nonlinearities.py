@@ -26,7 +26,7 @@ from fixtures.statistics.pvalues import chernoff_p
 from fixtures.target.target import Target
 from fixtures.weights.gains import SELU_ALPHA, SELU_SCALE
 from suites.machinery.chance import ALARM, SURE, detected, no_oftener
-from suites.machinery.making.answering import answers, target_of
+from suites.machinery.making.answers import answers, target_of
 from suites.machinery.proofs import proves
 from suites.propagation import test_nonlinearities as suite
 

@@ -21,7 +21,7 @@ from fixtures.record.subject import HALF_TYPES
 from fixtures.rounding.precision import autocast, flags, products, setting_of, settings
 from fixtures.target.target import Target
 from suites.machinery.chance import ALARM, SURE, agrees, no_oftener, within_chance
-from suites.machinery.making.answering import answers, cases_of, findings_of, target_of
+from suites.machinery.making.answers import answers, cases_of, findings_of, target_of
 from suites.machinery.proofs import proves
 from suites.propagation import test_precision as suite
 

@@ -24,7 +24,7 @@ from fixtures.propagation.readings.residual import (
 from fixtures.record.claim import Verdict
 from fixtures.statistics.judgement import SCREEN
 from suites.machinery.chance import ALARM, SURE, detected, no_oftener, standard_errors
-from suites.machinery.making.answering import answers, target_of, violation
+from suites.machinery.making.answers import answers, target_of, violation
 from suites.machinery.making.steps import block_steps
 from suites.machinery.proofs import proves
 from suites.propagation import test_residual as suite

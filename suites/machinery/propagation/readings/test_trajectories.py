@@ -45,7 +45,7 @@ from suites.machinery.chance import (
     no_oftener,
     within_chance,
 )
-from suites.machinery.making.answering import answers, target_of
+from suites.machinery.making.answers import answers, target_of
 from suites.machinery.making.steps import he_step
 from suites.machinery.making.suite_run import run_in_process
 from suites.machinery.proofs import proves

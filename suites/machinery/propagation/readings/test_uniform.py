@@ -24,7 +24,7 @@ from fixtures.statistics.laws import Uniform
 from fixtures.statistics.ranks import EFFICIENCY
 from fixtures.target.target import Target
 from suites.machinery.chance import ALARM, SURE, detected, within_chance
-from suites.machinery.making.answering import answers, target_of
+from suites.machinery.making.answers import answers, target_of
 from suites.propagation import test_uniform
 
 pytestmark = SURE

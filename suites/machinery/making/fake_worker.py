@@ -1,6 +1,6 @@
 """An interpreter that acts as a worker of the paired clock, with no torch and a time of its own.
 
-    python acting_worker.py PART [RATIO] -c CODE DEVICE THREADS
+    python fake_worker.py PART [RATIO] -c CODE DEVICE THREADS
 
 PARTS below; RATIO makes its workloads slower than those of a healthy worker. Each process adds a noise of its own, as
 memory layout does: NOISE of the time.
