@@ -174,7 +174,7 @@ def _kept_or_ended() -> Iterator[None]:
 
 @pytest.fixture
 def target(request: pytest.FixtureRequest) -> Target:
-    """What provides the initializers."""
+    """Provider of the initializers."""
     return request.config.stash[target_key]
 
 
@@ -254,7 +254,7 @@ def _asking(config: pytest.Config) -> Path:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """After a test has found all it can find, let what it found decide."""
+    """Let findings decide, after a test has found all it can find."""
     yield
     if findings_key in item.stash:
         item.stash[findings_key].conclude()
@@ -285,7 +285,7 @@ class Controller:
 
     @contextlib.contextmanager
     def keeping(self) -> Iterator[None]:
-        """What cannot be kept once is not recorded any more, and has no verdict: its record would lack answers."""
+        """Keep what is recorded; once that fails, record no more and give no verdict: the record would lack answers."""
         try:
             with _kept_or_ended():
                 yield
@@ -337,7 +337,7 @@ class Controller:
         yield
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """What a person must know of the run."""
+        """Show what a person must know of the run."""
         if not self.recording:
             return
         terminalreporter.section("kaiming gate")

@@ -46,8 +46,7 @@ def kaiming_cases(
         family: of the cases.
         variations: fields of the subjects.
         on: the only device that is asked; None for all.
-        tier: that is asked.
-        run_seed: of the plan.
+        _tier, _run_seed: of the plan; all ask the same.
         devices: that are asked.
     """
     for device in devices if on is None else (on,):

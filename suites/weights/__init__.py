@@ -1,1 +1,1 @@
-"""Whether fresh weights are what their initializer promises."""
+"""Conformance of fresh weights with what their initializer promises."""

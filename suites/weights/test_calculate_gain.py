@@ -46,7 +46,7 @@ def function(nonlinearity: str | None = None, a: float | None = None) -> Subject
 
 
 def is_within_rounding(value: float, expected: float) -> bool:
-    """Whether a gain is the expected one to the last few bits."""
+    """Test whether a gain is the expected one to the last few bits."""
     return abs(value - expected) <= ROUNDINGS * unit_roundoff("float64") * expected
 
 

@@ -24,7 +24,7 @@ def report_of_a_test() -> pytest.TestReport:
 
 
 def sent_by_a_worker(config: pytest.Config, report: pytest.TestReport) -> pytest.TestReport:
-    """What pytest-xdist's controller gets of a report."""
+    """Report as pytest-xdist's controller gets it."""
     data = config.hook.pytest_report_to_serializable(config=config, report=report)
     return config.hook.pytest_report_from_serializable(config=config, data=json.loads(json.dumps(data)))
 

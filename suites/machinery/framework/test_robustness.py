@@ -1,4 +1,4 @@
-"""What gets in the way of a run: a kill at any moment, a full disk, a clock that is moved, a second gate beside it."""
+"""Obstacles to a run: a kill at any moment, a full disk, a clock that is moved, a second gate beside it."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ SUITE = ["suites/weights/test_fan.py", "-p", "no:cacheprovider", "--seed", "3", 
 
 
 def suite(folder, before=""):
-    """How a real suite ends with this run folder; `before` is code that runs first, with what ends it."""
+    """Run a real suite with this run folder; `before` is code that runs first, with what ends it."""
     start = f"import runpy; {before} runpy.run_module('pytest', run_name='__main__', alter_sys=True)"
     return preloaded.run("-c", start, *SUITE, folder)
 

@@ -15,7 +15,7 @@ PLAIN = suite.test_signals_and_gradients_follow_their_law_at_every_layer
 
 
 def sigmoid_claims(resolution=None):
-    """What is found of sigmoid networks, by family; of a case that promises another resolution if one is given."""
+    """Claims about sigmoid networks, by family; of a case that promises another resolution if one is given."""
     (case,) = cases_of(PLAIN, lambda subject: subject.what.activation == "sigmoid")
     if resolution is not None:
         case = msgspec.structs.replace(case, resolution=resolution)

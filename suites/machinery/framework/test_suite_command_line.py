@@ -72,7 +72,7 @@ def verdicts(folder):
 
 @pytest.fixture(scope="module")
 def seed(pytestconfig):
-    """Of the runs that are compared."""
+    """Seed of the runs that are compared."""
     return pytestconfig.stash[settings_key].seed
 
 

@@ -1,4 +1,4 @@
-"""Asking a target inside this process, without a run: to see what the suites say about a fault in milliseconds."""
+"""Answers of a target inside this process, without a run: what the suites say about a fault, in milliseconds."""
 
 from __future__ import annotations
 
@@ -48,9 +48,12 @@ def mark_of(test: Callable[..., None]) -> pytest.Mark:
 def answers(
     test: Callable[..., None], target: Target, wanted: Callable[[Subject], bool] = lambda subject: True, turn: int = 0
 ) -> Iterator[Claim]:
-    """What a test that asks finds about a target, case by case; no more is asked than is looked at.
+    """Claims that a test that asks finds about a target, case by case; no more is asked than is looked at.
 
     Args:
+        test: marked with `asks`.
+        target: that is asked.
+        wanted: subjects that are asked about.
         turn: of the draws; another one has others.
 
     Raises:
@@ -74,6 +77,11 @@ def ignore(*arguments: Any) -> None:
 def violation(
     family: str, test: Callable[..., None], target: Target, wanted: Callable[[Subject], bool] = lambda subject: True
 ) -> Claim | None:
-    """The first claim of this family that a target violates; None if it violates none."""
+    """The first claim of this family that a target violates; None if it violates none.
+
+    Args:
+        family: of the claim.
+        test, target, wanted: as `answers` takes them.
+    """
     found = (claim for claim in answers(test, target, wanted) if claim.family == family)
     return next((claim for claim in found if claim.verdict is Verdict.VIOLATED), None)

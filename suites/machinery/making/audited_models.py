@@ -142,7 +142,7 @@ def zero() -> nn.Sequential:
 
 
 def half() -> nn.Sequential:
-    """In bfloat16."""
+    """The He network in bfloat16."""
     return he().to(torch.bfloat16)
 
 
@@ -153,7 +153,7 @@ def the_same_again() -> nn.Sequential:
 
 
 def default() -> nn.Sequential:
-    """As torch makes it: uniform weights."""
+    """Linear layers as torch makes them: uniform weights."""
     return chain(*(nn.Linear(WIDTH, WIDTH) for _ in range(DEPTH)))
 
 
@@ -222,7 +222,7 @@ class PadsItself(nn.Conv2d):
 
 
 class StandardizesItself(nn.Conv2d):
-    """Its signals do not depend on the scale of its weights."""
+    """A convolution whose signals do not depend on the scale of its weights."""
 
     def forward(self, signals):
         flat = self.weight.flatten(1)

@@ -16,7 +16,7 @@ WAIT = 120.0
 
 @dataclass(frozen=True)
 class Hang:
-    """Where a child says that it hangs.
+    """A hang that a child announces.
 
     Attributes:
         said: file that exists from then on.
@@ -35,7 +35,7 @@ class Hang:
 
 
 def is_gone(process_id: int) -> bool:
-    """Whether a process ends while one waits for it; one that is not reaped yet has ended."""
+    """Test whether a process ends while one waits for it; one that is not reaped yet has ended."""
     deadline = time.monotonic() + WAIT
     while time.monotonic() < deadline:
         state = Path(f"/proc/{process_id}/stat")

@@ -26,7 +26,14 @@ GEOMETRIES = {
 
 
 def passed_through(layer, sizes, generator, samples=3):
-    """A layer in float64 with Gaussian weights of std 1 / sqrt(fan), and what passed through it."""
+    """A layer in float64 with Gaussian weights of std 1 / sqrt(fan), and what passed through it.
+
+    Args:
+        layer: linear or convolution; drawn anew in place.
+        sizes: spatial, of an input.
+        generator: of weights and inputs.
+        samples: number of inputs.
+    """
     layer = layer.double()
     weight = layer.weight
     std = 1 / math.sqrt(fan(tuple(weight.shape), "fan_in"))

@@ -20,7 +20,14 @@ STD = (2 / 128) ** 0.5
 
 
 def sample(law, dtype, draws, generator) -> np.ndarray:
-    """Counts by cell code of so many draws of a law, rounded to a grid."""
+    """Counts by cell code of draws of a law, rounded to a grid.
+
+    Args:
+        law: of the weights.
+        dtype: whose grid it is.
+        draws: number of weights.
+        generator: of the counts.
+    """
     masses = np.clip(grid_law(law, dtype).masses, 0, None)
     counts = np.zeros(CELLS, np.int64)
     counts[cells_of(dtype).codes] = generator.multinomial(draws, masses / masses.sum())
@@ -44,7 +51,15 @@ def counts(about: Subject = FLOAT32, *, scale: float = 1.0, seed: int = 1) -> np
 
 
 def sketched(about: Subject = FLOAT32, *claims, paired, salted=None, salt=1, **fields):
-    """A run that keeps a sketch of a core subject: of draws from the common seed, and of salted ones."""
+    """A run that keeps a sketch of a core subject: of draws from the common seed, and of salted ones.
+
+    Args:
+        about: the subject.
+        claims: of the run.
+        paired, salted: counts of either draws by cell code; None where there are none.
+        salt: of the salted draws.
+        fields: others of the run.
+    """
     kept = {"counts": paired, "salted": salted, "salt": np.asarray(salt)}
     core = Case(family="weights.law", subject=about, draws=QUICK, resolution=0.002, core=True)
     usual = {

@@ -1,4 +1,4 @@
-"""An interpreter that acts as a worker of the paired clock, with no torch and a time of its own.
+"""A fake worker of the paired clock: an interpreter with no torch and a time of its own.
 
     python fake_worker.py PART [RATIO] -c CODE DEVICE THREADS
 
@@ -54,7 +54,7 @@ def raw(text):
 
 
 def spoilt(part, slices):
-    """What this part answers instead of the seconds of a block; None if it does nothing strange."""
+    """Answer of this part instead of the seconds of a block; None if it does nothing strange."""
     if part == "dies at work":
         print("Segmentation fault, or so", file=sys.stderr, flush=True)
         os._exit(3)

@@ -1,4 +1,4 @@
-"""What a gate hands to its page, made by hand: small, whole, and with everything that a page draws."""
+"""Data that a gate hands to its page, made by hand: small, whole, and with everything that a page draws."""
 
 from __future__ import annotations
 

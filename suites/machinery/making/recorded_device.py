@@ -49,7 +49,7 @@ class RecordedDevice:
             self.log += letter
 
     def call(self) -> None:
-        """What is timed."""
+        """Take the second that is timed."""
         self.log += "x"
 
     def clock(self) -> float:
@@ -66,7 +66,7 @@ class RecordedDevice:
 
 
 def keeps_the_rule(log: str) -> bool:
-    """Whether the clock was read only after waiting, and no block began with a cache full of the last."""
+    """Test whether the clock was read only after waiting, and no block began with a cache full of the last."""
     return RULE.fullmatch(log) is not None
 
 

@@ -8,7 +8,15 @@ BYTES = 1 << 20
 
 
 def timed(name="init/a", ratio=1.0, outcome="fine", width=1.02, **fields):
-    """A required workload, with an interval from ratio / width to ratio * width; a ratio of None: without figures."""
+    """A required workload, with an interval from ratio / width to ratio * width.
+
+    Args:
+        name: of the workload.
+        ratio: seconds of the candidate by those of the baseline; None: without figures.
+        outcome: of the comparison.
+        width: ratio of the interval's end to its middle.
+        fields: others of the workload.
+    """
     known = {"low": ratio and ratio / width, "high": ratio and ratio * width, "sd": ratio and 0.01}
     usual = {"name": name, "ratio": ratio, "outcome": outcome, "required": True, "margin": 0.1, "restarts": 5}
     memory = {side: Memory(None, BYTES) for side in ("baseline", "candidate")}

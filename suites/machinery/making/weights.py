@@ -47,15 +47,21 @@ def sketched(about, weights):
 
 
 def question(about, name):
-    """What `name` asks about a subject."""
+    """The question of `name` about a subject."""
     (found,) = [asked for asked in law_questions(about) if asked.family == f"weights.{name}"]
     return found
 
 
 def detectable(about, name, generator, tensors=1):
-    """What a claim says it detects, in the unit that faults are planted in.
+    """Effect that a claim says it detects, in the unit that faults are planted in.
 
     Of the two looks that are taken at lines of Gaussian weights, faults are planted in that at all disjoint pairs.
+
+    Args:
+        about: the subject.
+        name: of the claim's family, without "weights.".
+        generator: of the weights.
+        tensors: number of tensors, each of SHAPE.
     """
     for _ in range(1000):  # which look decides of healthy weights is a toss: none of as many has no chance
         size = question(about, name).read(sketched(about, healthy(about, generator, tensors))).detectable
@@ -65,7 +71,14 @@ def detectable(about, name, generator, tensors=1):
 
 
 def replaced(weights, chance, value, generator):
-    """Each weight becomes `value` with this chance."""
+    """Each weight becomes `value` with this chance.
+
+    Args:
+        weights: of any shape.
+        chance: of each weight.
+        value: that it becomes.
+        generator: of the choice.
+    """
     return np.where(generator.uniform(size=weights.shape) < chance, value, weights)
 
 
@@ -74,8 +87,15 @@ def rounded(about, weights):
     return torch.from_numpy(weights).to(getattr(torch, about.dtype)).double().numpy()
 
 
-def with_the_largest_cut(about, weights, by, _):
-    """Weights that lie out by no less than the usual farthest less `by` std are halved."""
+def with_the_largest_cut(about, weights, by, _generator):
+    """Weights that lie out by no less than the usual farthest less `by` std are halved.
+
+    Args:
+        about: the subject.
+        weights: [tensors, *SHAPE].
+        by: in std of the law.
+        _generator: not needed; all that PLANTED holds take one.
+    """
     weights = rounded(about, weights)
     law = grid_law(promised_law(about), about.dtype)
     at = usual_extreme(law, weights.size, "largest") - by
@@ -122,8 +142,15 @@ def scaled(place):
     return plant
 
 
-def sign_follows_the_last(_, weights, correlation, generator):
-    """Each sign is that of the weight before it, or is not, with this correlation."""
+def sign_follows_the_last(_about, weights, correlation, generator):
+    """Each sign is that of the weight before it, or is not, with this correlation.
+
+    Args:
+        _about: not needed; all that PLANTED holds take a subject.
+        weights: [tensors, *SHAPE].
+        correlation: of signs that follow each other.
+        generator: of the signs.
+    """
     turns = np.where(generator.uniform(size=weights.size) < (1 - correlation) / 2, -1, 1)
     return np.abs(weights) * np.cumprod(turns).reshape(weights.shape)
 

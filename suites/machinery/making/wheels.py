@@ -28,7 +28,10 @@ def make_wheel(folder: Path, version: str, body: str = "", *, name: str = "torch
     """Write a wheel of `name` into `folder`, over one of the same version.
 
     Args:
+        folder: made if there is none.
+        version: as pip reads it.
         body: Python to run when it is imported.
+        name: of the distribution and of its package.
         needs: its requirements.
     """
     about = f"{name}-{version}.dist-info"

@@ -42,7 +42,7 @@ WHOLE = {
 
 
 def is_safe(text, ends="\n"):
-    """Whether every character can be seen and stays where it is; `ends` are the writer's own."""
+    """Test whether every character can be seen and stays where it is; `ends` are the writer's own."""
     return all(character in ends or unicodedata.category(character)[0] != "C" for character in text)
 
 

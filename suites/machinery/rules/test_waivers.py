@@ -49,7 +49,7 @@ def written(tmp_path):
 
 @pytest.fixture
 def waived(written):
-    """What becomes of findings under these waivers today."""
+    """Classification of findings under these waivers today."""
 
     def waived(text, *findings, torch_version="2.14.1", tier="quick", today=TODAY):
         return apply(read_waivers(written(text), today), findings, torch_version=torch_version, tier=tier)
