@@ -1,7 +1,4 @@
-"""The language of the house, as far as a machine can hold it: docstrings, file names, phrases and spelling.
-
-Rooms in which a rule does not hold yet are its EXCEPTIONS; a test fails where one is no longer needed.
-"""
+"""The language of the house, as far as a machine can hold it: docstrings, file names, phrases and spelling."""
 
 from __future__ import annotations
 
@@ -9,25 +6,15 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from fixtures.record.file_names import ROOT
-from suites.machinery.house.modules import MODULES, room_of
+from suites.machinery.house.modules import MODULES
 
 SOURCES = {module: file.read_text(encoding="utf-8") for module, file in MODULES.items()}
 TREES = {module: ast.parse(source) for module, source in SOURCES.items()}
-
-
-def place_of(module: str) -> str:
-    """The room of a module; of the tests of the house, which mirror the rooms, the folder."""
-    room = room_of(module)
-    mirrored = MODULES[module].parent.relative_to(ROOT).as_posix().replace("/", ".")
-    return mirrored if room == "suites.machinery" else room
-
-
-PLACES = sorted({place_of(module) for module in MODULES})
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Described = ast.Module | ast.ClassDef | Function
@@ -114,39 +101,11 @@ def phrases(module: str) -> Iterator[str]:
         )
 
 
-EXCEPTIONS: dict[Callable[[str], Iterator[str]], set[str]] = {
-    openings: {
-        *("fixtures.record", "fixtures.rules"),
-        *("suites.framework", "suites.weights"),
-        *(f"suites.machinery.{name}" for name in ("framework", "making", "record", "rules")),
-    },
-    undescribed: {
-        *("fixtures.rules", "suites.framework"),
-        "suites.machinery.making",
-    },
-    gerunds: {
-        *(
-            "fixtures.record",
-            "fixtures.words",
-        ),
-        *(f"suites.machinery.{name}" for name in ("framework", "making", "record")),
-    },
-    phrases: {
-        "suites.machinery.making",
-    },
-}
-"""Rule -> rooms in which it does not hold yet."""
+@pytest.mark.parametrize("rule", [openings, undescribed, gerunds, phrases])
+def test_every_module_keeps_to_the_language(rule):
+    found = [finding for module in MODULES for finding in rule(module)]
 
-
-@pytest.mark.parametrize("room", PLACES)
-@pytest.mark.parametrize("rule", EXCEPTIONS, ids=lambda rule: rule.__name__)
-def test_a_room_keeps_to_the_language(rule, room):
-    found = [finding for module in MODULES if place_of(module) == room for finding in rule(module)]
-
-    if room in EXCEPTIONS[rule]:
-        assert found, f"{room} is an exception that is no longer needed"
-    else:
-        assert not found, "\n".join(found)
+    assert not found, "\n".join(found)
 
 
 # Each rule sees what it is there for
