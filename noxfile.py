@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT))
 from fixtures.environments.environment import Environment, Environments  # noqa: E402
 from fixtures.environments.failures import Unusable  # noqa: E402
 from fixtures.environments.sides import Framework, SideError, parse_candidate, pinned  # noqa: E402
-from fixtures.gate.command import SUITES, environments_of, run_gate  # noqa: E402 - found only after the line above
+from fixtures.gate.command import ASKED, environments_of, run_gate  # noqa: E402 - found only after the line above
 from fixtures.gate.options import TIMEOUT_SECONDS  # noqa: E402
 from fixtures.gate.suite_run import new_run_folder, run_suite  # noqa: E402
 from fixtures.record.file_names import FAULTS, RUNS  # noqa: E402
@@ -94,7 +94,7 @@ def suites(session: nox.Session, torch: str) -> None:
         folder = new_run_folder(ROOT / RUNS, "suites", torch)
         # Any tier may be among the options, so the longest limit holds.
         limit = TIMEOUT_SECONDS["soak"]
-        ended = run_suite(environment, folder, SUITES, session.posargs, root=ROOT, timeout=limit)
+        ended = run_suite(environment, folder, ASKED, session.posargs, root=ROOT, timeout=limit)
     if ended.failure is not None:
         session.error(ended.failure.reason)
     if ended.code != 0:

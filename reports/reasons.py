@@ -65,7 +65,12 @@ EDGES = ("propagation.link.infinity", "propagation.precision.overflow", "propaga
 
 _OF_KIND = {"surroundings": Area.SURROUNDINGS, "speed": Area.SPEED, "waiver": Area.SURROUNDINGS}
 _OF_DRIFT = {"numbers": Area.TRAINING, "numbers_rounding": Area.TRAINING, "effect": Area.TRAINING}
-_OF_SUITE = {"weights": Area.WEIGHTS, "propagation": Area.SIGNALS, "training": Area.TRAINING}
+_OF_SUITE = {
+    "weights": Area.WEIGHTS,
+    "propagation": Area.SIGNALS,
+    "operations": Area.SIGNALS,
+    "training": Area.TRAINING,
+}
 
 
 def area_of(kind: str, names: Sequence[str]) -> Area:

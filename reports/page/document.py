@@ -14,6 +14,7 @@ import jinja2
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from fixtures.record.choices import SUITES
 from fixtures.record.safe_text import printable
 from fixtures.words.phrases import plural
 from reports.page import plots
@@ -133,7 +134,7 @@ def _document(claims: ClaimList, view: GateView) -> str:
         "reasons": [claims.rows(reason.names) for reason in view.reasons],
         "gate": view.rerun and printable(view.rerun, LONGEST),
         "suite": view.suite_options and printable(view.suite_options, LONGEST),
-        "suites": {name: f"suites/{name}" for name in ("weights", "propagation", "training")},
+        "suites": {name: f"suites/{name}" for name in SUITES},
     }
     # Two objects as one: the claims are megabytes and already written.
     return safe_json(surroundings)[:-1] + "," + claims.document[1:]

@@ -8,7 +8,7 @@ from typing import TypeVar
 from fixtures.record.plan import Case
 from fixtures.record.subject import Subject
 from fixtures.rounding.comparison import Compared
-from suites.framework.exact_claims import counterexample
+from suites.framework.exact_claims import Inconclusive, counterexample
 from suites.framework.findings import Findings
 
 Found = TypeVar("Found")
@@ -37,9 +37,13 @@ def settle_all(findings: Findings, find: Callable[[int], Found], read: Callable[
         read: what a round found -> answers to all questions.
     """
     rounds: list[Sequence[Compared]] = []
-    words = counterexample(
-        lambda: rounds.extend(read(find(findings.seed(str(number)))) for number in range(findings.case.draws))
-    )
+    try:
+        words = counterexample(
+            lambda: rounds.extend(read(find(findings.seed(str(number)))) for number in range(findings.case.draws))
+        )
+    except Inconclusive as reason:
+        findings.no_evidence(str(reason))
+        return
     for place, question in enumerate(findings.questions):
         if words:
             findings.exact(question, words, 1)

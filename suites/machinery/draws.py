@@ -21,12 +21,11 @@ import torch
 from fixtures.record import (
     subject,  # noqa: F401 - what imports NumPy and SciPy does so before their classes are replaced
 )
+from fixtures.record.choices import SUITES
 from fixtures.record.file_names import ROOT
 
 PROGRAMS = (
-    "suites/weights",
-    "suites/propagation",
-    "suites/training",
+    *(f"suites/{name}" for name in SUITES),
     "suites.audit",
     "fixtures.clock",
     "suites.machinery.faults.matrix",

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.faults.registry import planted_faults
+from fixtures.record.choices import SUITES
 from fixtures.record.file_names import ROOT
 from fixtures.training.table import ROWS
 from fixtures.training.table_questions import OTHERS, is_judged
@@ -49,11 +50,12 @@ ROOMS: dict[str, set[str]] = {
         *("fixtures.propagation.laws", "fixtures.propagation.networks"),
     },
     "fixtures.training": {"fixtures.record", "fixtures.statistics", "fixtures.weights", "fixtures.rounding"},
+    "fixtures.operations": {"fixtures.record", "fixtures.statistics", "fixtures.weights", "fixtures.rounding"},
     "fixtures.audit": {
         *("fixtures.record", "fixtures.statistics", "fixtures.rounding"),
         *("fixtures.propagation.laws", "fixtures.propagation.readings"),
     },
-    "fixtures.faults": {"fixtures.statistics", "fixtures.propagation.networks"},
+    "fixtures.faults": {"fixtures.record", "fixtures.statistics", "fixtures.propagation.networks"},
     "reports": {
         *("fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.words"),
         *("fixtures.clock", "fixtures.weights", "fixtures.training"),  # what of them needs no torch
@@ -71,6 +73,9 @@ ROOMS: dict[str, set[str]] = {
     },
     "suites.training": {
         "suites.framework", "fixtures.record", "fixtures.target", "fixtures.rounding", "fixtures.training",
+    },
+    "suites.operations": {
+        "suites.framework", "fixtures.record", "fixtures.target", "fixtures.operations", "fixtures.rounding",
     },
     "suites.timings": {"suites.framework", "fixtures.record", "fixtures.clock", "fixtures.target"},
     "suites.audit": {"fixtures.record", "fixtures.words", "fixtures.target", "fixtures.audit"},
@@ -210,7 +215,7 @@ def collected(folder: Path, *asked: str) -> list[pytest.Item]:
 
 def planned_families(folder: Path) -> set[str]:
     """Every family of the quick tier on the processor."""
-    items = collected(folder, *(f"suites/{suite}" for suite in ("weights", "propagation", "training")))
+    items = collected(folder, *(f"suites/{suite}" for suite in SUITES))
     return {claim.partition("/")[0] for claim in planned_claims(items)}
 
 

@@ -104,7 +104,7 @@ def test_a_file_that_cannot_be_used_is_one_line(written, text, says):
     assert "\n" not in str(error.value)
 
 
-SUITES = '"weights.*", "propagation.*", "training.*", "drift.*", "speed.*"'
+SUITES = '"weights.*", "propagation.*", "training.*", "operations.*", "drift.*", "speed.*"'
 
 
 @pytest.mark.parametrize("claims", ['"*"', '"?*"', '"[a-z]*"', '"*.*"', SUITES])

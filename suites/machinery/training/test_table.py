@@ -301,6 +301,6 @@ def test_an_initializer_that_takes_the_variance_for_the_std_is_stopped(tmp_path)
     )
 
     assert code == STOP
-    assert {"training.table.relu.xavier", "training.table.gradient_flow.default"} <= {
-        claim.family for claim in violated
-    }
+    # Gradients fade by six orders of magnitude, in every pair; second moments of ReLU layers are then those of the
+    # biases, in most pairs smaller than under Xavier's weights and in some not.
+    assert "training.table.gradient_flow.default" in {claim.family for claim in violated}

@@ -1,0 +1,1 @@
+"""Tests of fixtures/operations and suites/operations."""

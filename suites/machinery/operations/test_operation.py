@@ -1,0 +1,156 @@
+"""Every entry of the table sees faults in values, gradients and memory, at the edge of what it resolves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from fixtures.operations.operation import SPACES, Draw, Setting, asked, laid_out
+from fixtures.operations.table import OPERATIONS
+from suites.machinery.chance import SURE, fresh_seed
+
+EDGE = {"float32": 2.0**-12, "bfloat16": 2.0**-2}
+"""Relative faults that every entry sees: 4096 and 128 roundings; most see ten (number.py says what is counted)."""
+
+SETTINGS = 200
+"""Settings that are drawn until one shows a fault. Some cannot, such as the softmax of one number: fewer than nine of
+ten, so that all of these are such with chance 1e-9 at most for the worst of them, and far less for any other."""
+
+EVERY = [
+    (name, dtype)
+    for name in OPERATIONS
+    if name != "conv_of_padding"  # is about zeros; its sums in bfloat16 are too long
+    for dtype in EDGE
+]
+
+
+class Scaled(torch.autograd.Function):
+    """Multiply values by one factor and gradients by another."""
+
+    @staticmethod
+    def forward(ctx, output, value, gradient):
+        ctx.gradient = gradient
+        return output * value
+
+    @staticmethod
+    def backward(ctx, sent):
+        return sent * ctx.gradient, None, None
+
+
+@pytest.fixture
+def seeds():
+    """Seeds of draws, as many as are asked for."""
+    rng = np.random.default_rng(fresh_seed())
+    return iter(lambda: int(rng.integers(2**63)), None)
+
+
+def found_with(name: str, dtype: str, change, seed: int):
+    """Draw a setting, change its call, and ask it."""
+    operation = OPERATIONS[name]
+    if not operation.exists():
+        pytest.skip("this release of torch lacks the operation")
+    draw = Draw(seed, dtype, operation.spaces[0])
+    setting = operation.draw(draw)
+    return asked(change(setting), draw, "cpu", operation.differentiable)
+
+
+def scaled(value: float, gradient: float):
+    """A change: outputs and gradients too large."""
+
+    def change(setting: Setting) -> Setting:
+        return replace(setting, run=lambda *tensors: Scaled.apply(setting.run(*tensors), value, gradient))
+
+    return change
+
+
+@SURE
+@pytest.mark.large_draws
+@pytest.mark.parametrize(("name", "dtype"), EVERY)
+def test_values_that_are_too_large_are_seen(name, dtype, seeds):
+    fault = scaled(1 + EDGE[dtype], 1.0)
+
+    assert any(found_with(name, dtype, fault, next(seeds)).values.strain > 1 for _ in range(SETTINGS))
+
+
+@SURE
+@pytest.mark.large_draws
+@pytest.mark.parametrize(("name", "dtype"), [each for each in EVERY if OPERATIONS[each[0]].differentiable])
+def test_gradients_that_are_too_large_are_seen(name, dtype, seeds):
+    fault = scaled(1.0, 1 + EDGE[dtype])
+
+    assert any(found_with(name, dtype, fault, next(seeds)).gradients.strain > 1 for _ in range(SETTINGS))
+
+
+def unwritten(setting: Setting) -> Setting:
+    """A change: the last element of the output is whatever memory held."""
+
+    def run(*tensors):
+        output = setting.run(*tensors)
+        made = torch.empty(output.numel(), dtype=output.dtype)
+        kept = torch.arange(output.numel()) < output.numel() - 1
+        return torch.where(kept.reshape(output.shape), output, made.reshape(output.shape))
+
+    return replace(setting, run=run)
+
+
+@SURE
+def test_an_element_that_nobody_wrote_is_seen(seeds):
+    told = (found_with("linear", "float32", unwritten, next(seeds)).memory or "" for _ in range(SETTINGS))
+
+    assert any("output depends on what memory held" in words for words in told)
+
+
+def overwriting(setting: Setting) -> Setting:
+    """A change: the call leaves its first operand otherwise than it was."""
+
+    def run(*tensors):
+        output = setting.run(*tensors)
+        tensors[0].data.mul_(2)
+        return output
+
+    return replace(setting, run=run)
+
+
+@SURE
+def test_an_operand_that_is_overwritten_is_seen(seeds):
+    found = found_with("layer_norm", "float32", overwriting, next(seeds))
+
+    assert "x was changed" in found.memory
+
+
+@SURE
+def test_another_shape_or_dtype_is_told(seeds):
+    def flat(setting):
+        return replace(setting, run=lambda *tensors: setting.run(*tensors).reshape(-1, 1, 1, 1, 1))
+
+    def wide(setting):
+        return replace(setting, run=lambda *tensors: setting.run(*tensors).double())
+
+    with pytest.raises(AssertionError, match=r"the output is of shape \(\d+, 1, 1, 1, 1\), not"):
+        found_with("gelu", "float32", flat, next(seeds))
+    with pytest.raises(AssertionError, match=r"the output is in torch\.float64"):
+        found_with("gelu", "float32", wide, next(seeds))
+
+
+@SURE
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
+def test_inputs_are_what_the_dtype_holds(space, dtype):
+    values = Draw(fresh_seed(), dtype, space).inputs(9, 40)
+    kept = torch.from_numpy(values.copy()).to(getattr(torch, dtype)).double().numpy()
+
+    assert np.array_equal(kept, values)
+    assert np.isfinite(values).all()
+    assert np.isfinite(torch.from_numpy(values**2).float().sum().item())
+
+
+@pytest.mark.parametrize("layout", ["contiguous", "transposed", "strided", "channels_last"])
+def test_layouts_hold_the_same_values(layout):
+    tensor = torch.arange(120.0).reshape(2, 3, 4, 5)
+    placed = laid_out(tensor, layout)
+
+    assert torch.equal(placed, tensor)
+    assert (placed.stride() == tensor.stride()) == (layout == "contiguous")

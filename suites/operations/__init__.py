@@ -1,0 +1,1 @@
+"""Operations between the layers, each an entry of fixtures/operations."""
