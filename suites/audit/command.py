@@ -23,6 +23,7 @@ from fixtures.audit.audit import audit
 from fixtures.audit.intended_laws import USAGE, LawError, read_statement
 from fixtures.audit.layers import ModelError
 from fixtures.audit.question import AuditError, Question
+from fixtures.record.choices import DEVICES
 from fixtures.record.run_folder import write_record
 from fixtures.target.device import unavailable
 from fixtures.target.imports import NotImportable, attribute_of, import_dotted, import_file
@@ -73,7 +74,7 @@ def audit_command(
     seconds: Annotated[float, typer.Option(help="time for networks where --networks does not say")] = 60.0,
     seed: Annotated[int | None, typer.Option(help="of everything drawn (default: fresh, and printed)")] = None,
     dtype: Annotated[str, typer.Option(help="float32 or float64; the model is converted")] = "float32",
-    device: Annotated[str, typer.Option(help="cpu, cuda, mps or xpu")] = "cpu",
+    device: Annotated[str, typer.Option(help=", ".join(DEVICES))] = "cpu",
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="write what was found here, too")] = None,
 ) -> int:
     """Carry out an audit."""

@@ -16,10 +16,9 @@ from fixtures.record.plan import Case
 from fixtures.record.question import Question
 from fixtures.record.safe_text import printable
 from fixtures.record.subject import Subject
+from fixtures.statistics.laws import KAIMING
 from suites.framework.findings import Findings
 from suites.framework.questions import asks
-
-KAIMING = ("kaiming_normal_", "kaiming_uniform_")
 
 PHASES = (Phase.generate, Phase.shrink)
 """A counterexample is made small before it is told. None is remembered: every run asks its own questions."""

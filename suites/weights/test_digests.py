@@ -12,14 +12,15 @@ from typing import Any
 from fixtures.record.plan import Case
 from fixtures.record.question import Question
 from fixtures.record.subject import DTYPES, HALF_TYPES, Subject
+from fixtures.statistics.laws import KAIMING, NEIGHBOURS
 from fixtures.target.target import Target
 from fixtures.weights.streams import DIGEST_SEED, Stream, content, digest
-from suites.framework.exact_claims import KAIMING, exact_case, settle
+from suites.framework.exact_claims import exact_case, settle
 from suites.framework.findings import Findings
 from suites.framework.questions import asks
 
 DIGEST = "weights.determinism.digest"
-PLAIN = ("xavier_normal_", "xavier_uniform_", "trunc_normal_", "orthogonal_", "normal_", "uniform_")
+PLAIN = (*NEIGHBOURS, "orthogonal_")
 """Neighbours, with nothing but their defaults."""
 
 SIZES = ((3, 5), (64, 48))

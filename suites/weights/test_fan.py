@@ -20,14 +20,14 @@ from fixtures.record.plan import Case
 from fixtures.record.question import Question
 from fixtures.record.subject import Subject
 from fixtures.statistics.judgement import draws_to_resolve
-from fixtures.statistics.laws import fan
+from fixtures.statistics.laws import KAIMING, fan
 from fixtures.target.target import Target
 from fixtures.weights.draws import tensors
 from fixtures.weights.fan_oracle import PLAIN, Count, count_terms
 from fixtures.weights.proportions import NotProportional, agrees, drawn_ratio
 from fixtures.weights.scales import MeanSquare, mean_square, scale_question
 from fixtures.weights.strategies import weight_shapes
-from suites.framework.exact_claims import KAIMING, Inconclusive, asks_exactly, settle
+from suites.framework.exact_claims import Inconclusive, asks_exactly, settle
 from suites.framework.findings import Findings
 from suites.framework.questions import asks
 from suites.framework.statistical_claims import judge_what_is_drawn

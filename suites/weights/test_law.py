@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from fixtures.record.plan import Case
 from fixtures.record.subject import DTYPES, seed_for
 from fixtures.statistics.judgement import draws_to_resolve
+from fixtures.statistics.laws import KAIMING
 from fixtures.target.target import Target
 from fixtures.weights.draws import count, draw
 from fixtures.weights.law_questions import law_questions
@@ -42,7 +43,7 @@ def law_cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> Iterator[Ca
         for subject in core_subjects(device):
             draws = draws_to_resolve(resolution)
             yield Case(family=LAW, subject=subject, draws=draws, resolution=resolution, core=True)
-        for initializer in ("kaiming_normal_", "kaiming_uniform_"):
+        for initializer in KAIMING:
             for dtype in DTYPES:
                 strategy = kaiming_subjects(initializer, dtype, device)
                 list_seed = seed_for(run_seed, "subjects", initializer, dtype, device)

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from fixtures.record.plan import Case
 from fixtures.record.question import Question
 from fixtures.record.subject import DTYPES, Subject
+from fixtures.statistics.laws import KAIMING
 from fixtures.target.target import Target
 from fixtures.weights.draws import draw, initialize
 from fixtures.weights.layouts import DIMENSIONS, cut
 from fixtures.weights.marginal_questions import marginal_questions
 from fixtures.weights.sketch import Sketch
 from fixtures.weights.strategies import draws_for
-from suites.framework.exact_claims import KAIMING, asks_exactly, settle
+from suites.framework.exact_claims import asks_exactly, settle
 from suites.framework.findings import Findings
 from suites.framework.questions import asks
 from suites.framework.statistical_claims import judge_what_is_drawn

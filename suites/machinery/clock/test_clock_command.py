@@ -16,6 +16,7 @@ from fixtures.clock.command import _side
 from fixtures.clock.estimate import FIRST_LOOK
 from fixtures.clock.interrupts import Interrupts
 from fixtures.clock.results import read_pairing
+from fixtures.record.choices import DEVICES
 from fixtures.record.exit_codes import NO_EVIDENCE, PASS, STOP
 from fixtures.record.file_names import ROOT
 from suites.machinery.chance import SURE
@@ -168,7 +169,7 @@ def test_another_python_is_named_when_the_control_moves(interpreter, tmp_path):
         (["--json", "/nowhere/out.json"], "No such file or directory: '/nowhere/"),
         (["--json", "/proc/out.json"], "No such file or directory: '/proc/"),
         (["--json", "/"], "is a folder"),
-        (["--device", "abacus"], "--device abacus: cpu, cuda, mps, xpu are accepted"),
+        (["--device", "abacus"], f"--device abacus: {', '.join(DEVICES)} are accepted"),
         (["--fast"], "No such option: --fast"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fixtures.record.choices import SUITES
 from reports.faults import FaultOutcome
 from suites.machinery.chance import CLAIM, SURE, fresh_seed
 from suites.machinery.faults.matrix import HEALTHY, plant, tables_of
@@ -62,6 +63,4 @@ def test_a_narrow_window_shows_every_family_and_how_each_fault_ended():
 
 
 def test_every_suite_that_faults_are_planted_for_is_run_without_any():
-    suites = ("propagation", "training", "weights")
-
-    assert {f"healthy-{suite}": f"suites/{suite}" for suite in suites} == HEALTHY
+    assert {f"healthy-{suite}": f"suites/{suite}" for suite in SUITES} == HEALTHY

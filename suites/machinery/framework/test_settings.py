@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from fixtures.record.choices import ACCELERATORS, DEVICES
 from fixtures.record.file_names import RUNS
 from fixtures.target.device import unavailable
 from suites.framework import settings
@@ -42,7 +43,7 @@ def test_devices_that_are_not_there_are_left_out_with_the_reason(monkeypatch):
     found = read_settings(given())
 
     assert found.devices == ("cpu", "cuda")
-    assert found.absent_devices == {"mps": "no mps", "xpu": "no xpu"}
+    assert found.absent_devices == {name: f"no {name}" for name in ACCELERATORS if name != "cuda"}
 
 
 def test_devices_are_taken_in_the_order_given_and_once_each(monkeypatch):
@@ -53,7 +54,7 @@ def test_devices_are_taken_in_the_order_given_and_once_each(monkeypatch):
 
 def test_a_missing_device_tells_which_torch_looked_for_it():
     assert unavailable("cpu") is None
-    assert unavailable("tpu") == "unknown device 'tpu'; cpu, cuda, mps, xpu are accepted"
+    assert unavailable("tpu") == f"unknown device 'tpu'; {', '.join(DEVICES)} are accepted"
     if not torch.cuda.is_available():
         assert unavailable("cuda") == f"torch {torch.__version__} finds no cuda device here"
 
@@ -69,8 +70,8 @@ def test_a_missing_device_tells_which_torch_looked_for_it():
         ({"false_alarm_rate": "x"}, "--false-alarm-rate x: a number is accepted"),
         ({"false_alarm_rate": "0"}, "--false-alarm-rate 0.0: a probability between 0 and 1 is accepted"),
         ({"false_alarm_rate": "nan"}, "--false-alarm-rate nan: a probability between 0 and 1 is accepted"),
-        ({"device": "tpu"}, "--device tpu: unknown device 'tpu'; cpu, cuda, mps, xpu are accepted"),
-        ({"device": " ,"}, "--device: cpu, cuda, mps, xpu are accepted, separated by commas"),
+        ({"device": "tpu"}, f"--device tpu: unknown device 'tpu'; {', '.join(DEVICES)} are accepted"),
+        ({"device": " ,"}, f"--device: {', '.join(DEVICES)} are accepted, separated by commas"),
     ],
 )
 def test_what_is_refused_says_what_is_accepted(options, says):

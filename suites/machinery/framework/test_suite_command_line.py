@@ -17,6 +17,7 @@ import torch
 from fixtures.environments.environment import Environment
 from fixtures.gate.suite_run import run_suite
 from fixtures.record import file_names
+from fixtures.record.choices import DEVICES
 from fixtures.record.claim import Verdict
 from fixtures.record.exit_codes import NO_EVIDENCE, PASS, STOP
 from fixtures.record.file_names import ROOT, RUNS
@@ -292,7 +293,7 @@ def refusals(tmp_path_factory, healthy):
     [
         ("unknown tier", "error: --tier nope: quick, full, soak are accepted\n"),
         ("seed", "error: --seed x: an integer is accepted\n"),
-        ("unknown device", "error: --device tpu: unknown device 'tpu'; cpu, cuda, mps, xpu are accepted\n"),
+        ("unknown device", f"error: --device tpu: unknown device 'tpu'; {', '.join(DEVICES)} are accepted\n"),
         (
             "missing target",
             "error: --target no.such.module: no module of that name (a dotted name or a path ending in .py is "

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.faults.registry import planted_faults
-from fixtures.record.choices import SUITES
+from fixtures.record.choices import DEVICES, SUITES
 from fixtures.record.file_names import ROOT
 from fixtures.training.table import ROWS
 from fixtures.training.table_questions import OTHERS, is_judged
@@ -333,9 +333,6 @@ def test_kinds_are_listed_by_their_enumeration_alone():
     }
 
     assert found == LISTS_OF_KINDS
-
-
-DEVICES = {"cpu", "cuda", "mps", "xpu"}
 
 
 def asks_for_a_device_by_name(file: Path) -> int:

@@ -13,8 +13,8 @@ from hypothesis import Phase
 from torch.nn import init
 
 from fixtures.record.claim import Verdict
+from fixtures.statistics.laws import KAIMING
 from suites.framework import exact_claims
-from suites.framework.exact_claims import KAIMING
 from suites.machinery.chance import SURE
 from suites.machinery.making.answers import answers, target_of, violation
 from suites.machinery.proofs import proves
