@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fnmatch import fnmatchcase
 
 import pytest
@@ -242,3 +243,25 @@ def test_every_known_violation_says_what_identifies_each_of_its_claims():
     for entry in read_known(KNOWN_VIOLATIONS):
         for pattern in entry.claims:
             assert entry.counterexamples or any(fnmatchcase(pattern, one) for one in entry.effects), (entry.id, pattern)
+
+
+WORST = "conv2d of 32 x 3 groups of 1 -> 6 channels of (3, 1), x channels_last: {}: off by 5e+36 times what is allowed"
+
+
+@pytest.mark.parametrize(
+    ("words", "covered"),
+    [
+        ("gradient by weight[2, 0, 0, 3] is -1.44e+20, not 0", True),
+        ("gradient by weight[2, 0, 0, 3] is 3.25, not 3.5", False),
+        ("gradient by x[2, 0, 0, 3] is 3.25, not 0", False),
+        ("output[30, 8, 2, 0] is 1.5e+33, not 0.019", True),
+    ],
+)
+@pytest.mark.parametrize(
+    "told", ["{}", "1 of 68 elements differs: {}", "9 of 68 elements differ, the first at a; the worst, {}"]
+)
+def test_one_and_many_wrong_elements_are_the_same_defect(words, covered, told):
+    [entry] = [entry for entry in read_known(KNOWN_VIOLATIONS) if entry.id == "bfloat16-convolution-of-padding"]
+    counterexample = told.format(WORST.format(words))
+
+    assert any(re.fullmatch(pattern, counterexample) for pattern in entry.counterexamples) is covered
