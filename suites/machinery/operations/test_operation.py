@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from fixtures.operations.operation import SPACES, Draw, Setting, asked, laid_out
+from fixtures.faults.operations import overwriting, scaled, unwritten
+from fixtures.operations.operation import SPACES, Draw, asked, laid_out
 from fixtures.operations.table import OPERATIONS
 from suites.machinery.chance import SURE, fresh_seed
 
@@ -25,19 +26,6 @@ EVERY = [
     if name != "conv_of_padding"  # is about zeros; its sums in bfloat16 are too long
     for dtype in EDGE
 ]
-
-
-class Scaled(torch.autograd.Function):
-    """Multiply values by one factor and gradients by another."""
-
-    @staticmethod
-    def forward(ctx, output, value, gradient):
-        ctx.gradient = gradient
-        return output * value
-
-    @staticmethod
-    def backward(ctx, sent):
-        return sent * ctx.gradient, None, None
 
 
 @pytest.fixture
@@ -57,20 +45,16 @@ def found_with(name: str, dtype: str, change, seed: int):
     return asked(change(setting), draw, "cpu", operation.differentiable)
 
 
-def scaled(value: float, gradient: float):
-    """A change: outputs and gradients too large."""
-
-    def change(setting: Setting) -> Setting:
-        return replace(setting, run=lambda *tensors: Scaled.apply(setting.run(*tensors), value, gradient))
-
-    return change
+def calling(fault):
+    """Change a setting's call as a fault of the registry would change torch's."""
+    return lambda setting: replace(setting, run=fault(setting.run))
 
 
 @SURE
 @pytest.mark.large_draws
 @pytest.mark.parametrize(("name", "dtype"), EVERY)
 def test_values_that_are_too_large_are_seen(name, dtype, seeds):
-    fault = scaled(1 + EDGE[dtype], 1.0)
+    fault = calling(scaled(1 + EDGE[dtype], 1.0))
 
     assert any(found_with(name, dtype, fault, next(seeds)).values.strain > 1 for _ in range(SETTINGS))
 
@@ -79,44 +63,21 @@ def test_values_that_are_too_large_are_seen(name, dtype, seeds):
 @pytest.mark.large_draws
 @pytest.mark.parametrize(("name", "dtype"), [each for each in EVERY if OPERATIONS[each[0]].differentiable])
 def test_gradients_that_are_too_large_are_seen(name, dtype, seeds):
-    fault = scaled(1.0, 1 + EDGE[dtype])
+    fault = calling(scaled(1.0, 1 + EDGE[dtype]))
 
     assert any(found_with(name, dtype, fault, next(seeds)).gradients.strain > 1 for _ in range(SETTINGS))
 
 
-def unwritten(setting: Setting) -> Setting:
-    """A change: the last element of the output is whatever memory held."""
-
-    def run(*tensors):
-        output = setting.run(*tensors)
-        made = torch.empty(output.numel(), dtype=output.dtype)
-        kept = torch.arange(output.numel()) < output.numel() - 1
-        return torch.where(kept.reshape(output.shape), output, made.reshape(output.shape))
-
-    return replace(setting, run=run)
-
-
 @SURE
 def test_an_element_that_nobody_wrote_is_seen(seeds):
-    told = (found_with("linear", "float32", unwritten, next(seeds)).memory or "" for _ in range(SETTINGS))
+    told = (found_with("linear", "float32", calling(unwritten), next(seeds)).memory or "" for _ in range(SETTINGS))
 
     assert any("output depends on what memory held" in words for words in told)
 
 
-def overwriting(setting: Setting) -> Setting:
-    """A change: the call leaves its first operand otherwise than it was."""
-
-    def run(*tensors):
-        output = setting.run(*tensors)
-        tensors[0].data.mul_(2)
-        return output
-
-    return replace(setting, run=run)
-
-
 @SURE
 def test_an_operand_that_is_overwritten_is_seen(seeds):
-    found = found_with("layer_norm", "float32", overwriting, next(seeds))
+    found = found_with("layer_norm", "float32", calling(overwriting), next(seeds))
 
     assert "x was changed" in found.memory
 
