@@ -12,6 +12,7 @@ from rich.console import Group
 
 from fixtures.clock.results import PairingError, read_pairing
 from fixtures.record.atomic_file import write_atomically
+from fixtures.record.fault_outcomes import read_faults
 from fixtures.record.file_names import JUNIT, MARKDOWN, PAGE, VERDICT, VERDICT_FILES
 from fixtures.record.run_folder import RecordError, Run, read_run, write_record
 from fixtures.rules.known_violations import KNOWN_VIOLATIONS, KnownError, read_known
@@ -20,14 +21,13 @@ from fixtures.rules.waivers import read_waivers
 from fixtures.words.console import CommandError, carry_out, show
 from fixtures.words.layout import unwrapped
 from reports.commands.run_folders import accept_command, merge_command
-from reports.comparison import Incomparable
-from reports.false_alarms import PromiseBroken
-from reports.faults import read_faults
-from reports.junit import gate_junit
-from reports.markdown import gate_markdown
-from reports.page import write_page
-from reports.terminal import gate_page, run_page
-from reports.verdict import GateVerdict, gate
+from reports.comparison.changes import Incomparable
+from reports.comparison.false_alarms import PromiseBroken
+from reports.renderers.junit import gate_junit
+from reports.renderers.markdown import gate_markdown
+from reports.renderers.page import write_page
+from reports.renderers.terminal import gate_page, run_page
+from reports.verdict.gate import GateVerdict, gate
 from reports.view.evidence import evidence
 from reports.view.gate import GateView, gate_view
 from reports.view.run import run_view

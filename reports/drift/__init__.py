@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fixtures.record.run_folder import Run
-from reports.comparison import ClaimChange
+from reports.comparison.changes import ClaimChange
+from reports.comparison.false_alarms import Look
 from reports.drift.effects import effect_drifts, effect_looks
 from reports.drift.interface import interface_drifts
 from reports.drift.kinds import Drift, Standing
 from reports.drift.numbers import numbers_drifts
 from reports.drift.sketches import sketch_drifts, sketch_looks
 from reports.drift.streams import stream_drifts
-from reports.false_alarms import Look
 
 __all__ = ["Drift", "drift_looks", "drifts"]
 

@@ -17,8 +17,8 @@ from fixtures.record.run_folder import Run
 from fixtures.statistics.formats import FloatArray
 from fixtures.statistics.judgement import SCREEN
 from fixtures.statistics.signs import Signs
+from reports.comparison.false_alarms import Look
 from reports.drift.kinds import Drift, Kind, Standing
-from reports.false_alarms import Look
 
 PREFIX = "training.table/"
 """Before a subject's key, an initialization and a row in the names of its arrays."""

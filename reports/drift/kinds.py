@@ -12,8 +12,8 @@ from fixtures.record.claim import Effect
 from fixtures.record.run_folder import Run
 from fixtures.record.subject import Subject
 from fixtures.rules.known_violations import NAME
-from reports.comparison import ClaimChange
-from reports.kinds import Kinds
+from reports.comparison.changes import ClaimChange
+from reports.comparison.kinds import Kinds
 
 
 class Kind(Kinds):

@@ -16,8 +16,8 @@ import numpy.typing as npt
 from fixtures.record.run_folder import Run
 from fixtures.statistics.formats import FloatArray, spacing
 from fixtures.training.trajectory import Numbers, Trajectory, recorded_in
+from reports.comparison.kinds import Kinds
 from reports.drift.kinds import Drift, Kind, Standing
-from reports.kinds import Kinds
 
 STORED = spacing(1.0, "float32")
 """Relative: all numbers were stored in float32 once, whatever moving the weights does to them (Adam's first update has

@@ -17,10 +17,10 @@ from fixtures.statistics.judgement import CERTAIN
 from fixtures.statistics.laws import GridLaw, grid_law, promised_law
 from fixtures.weights.sketch import COUNTS, SALT, SALTED
 from fixtures.words.phrases import p_value, plural
+from reports.comparison.false_alarms import Look
+from reports.comparison.selection import selection
 from reports.drift.kinds import Drift, Kind, Standing
 from reports.drift.laws import FALSE_ALARM_PER_LOOK, Counts, NoCounts, TwoSamples, counts_of
-from reports.false_alarms import Look
-from reports.selection import selection
 
 Arrays = dict[str, npt.NDArray[np.generic]]
 

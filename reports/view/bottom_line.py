@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 from fixtures.words.phrases import plural
-from reports.reasons import Outcome
-from reports.speed import outcome_of
-from reports.verdict import GateVerdict
+from reports.verdict.gate import GateVerdict
+from reports.verdict.reasons import Outcome
+from reports.verdict.speed import outcome_of
 from reports.view.counts import Classified
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from fixtures.record.claim import Claim, Verdict
 from fixtures.words.phrases import measured, p_value, plural, size
-from reports.comparison import Change, ClaimChange, Group, grouped, importance
-from reports.reasons import Outcome, Reason
+from reports.comparison.changes import Change, ClaimChange, Group, grouped, importance
+from reports.verdict.reasons import Outcome, Reason
 
 
 @dataclass(frozen=True)

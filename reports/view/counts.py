@@ -10,8 +10,8 @@ from operator import add
 
 import msgspec
 
-from reports.comparison import Change, ClaimChange
-from reports.verdict import FamilyCount
+from reports.comparison.changes import Change, ClaimChange
+from reports.verdict.gate import FamilyCount
 
 NONE_ASKED = FamilyCount(family="", dtype="", claims=0, holds=(0, 0), violated=(0, 0), no_evidence=(0, 0), mended=0)
 

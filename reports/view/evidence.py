@@ -12,9 +12,9 @@ from fixtures.record.run_folder import Run
 from fixtures.record.subject import Subject
 from fixtures.statistics.formats import FloatArray
 from fixtures.words.phrases import first_few, plural
-from reports.comparison import Change, ClaimChange, compare
+from reports.comparison.changes import Change, ClaimChange, compare
 from reports.drift.kinds import Kind
-from reports.verdict import GateVerdict
+from reports.verdict.gate import GateVerdict
 from reports.view.curves import Curves, training_curves, training_runs
 from reports.view.depths import DIRECTIONS, Bands, bands_of, trajectories
 from reports.view.forests import BASELINE, CANDIDATE, Forest, scale_forest, speed_forest

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from fixtures.record.fault_outcomes import FaultOutcome, second_level
 from fixtures.words.phrases import plural
-from reports.faults import FaultOutcome, second_level
 
 
 @dataclass(frozen=True)

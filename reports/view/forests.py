@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fixtures.record.claim import Claim, Unit, Verdict
 from fixtures.record.safe_text import printable
 from fixtures.statistics import judgement
-from reports.comparison import ClaimChange
+from reports.comparison.changes import ClaimChange
 from reports.view.timings import Interval, Timing, Timings
 
 BASELINE, CANDIDATE = "baseline", "candidate"

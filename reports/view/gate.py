@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fixtures.record.environment import UNKNOWN_TORCH
+from fixtures.record.fault_outcomes import FaultOutcome
 from fixtures.record.run_folder import Run
 from fixtures.words.phrases import plural
-from reports.comparison import Change, compare
+from reports.comparison.changes import Change, compare
+from reports.comparison.false_alarms import in_words
 from reports.drift import Drift
-from reports.false_alarms import in_words
-from reports.faults import FaultOutcome
-from reports.reasons import Outcome, Reason
-from reports.verdict import GateVerdict, Side, Streams, plan_options
+from reports.verdict.gate import GateVerdict, Side, Streams, plan_options
+from reports.verdict.reasons import Outcome, Reason
 from reports.view.bottom_line import bottom_line
 from reports.view.claims import ClaimRow, FindingList, Undecided, claim_rows, findings, undecided
 from reports.view.counts import Classified, Counts

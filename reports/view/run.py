@@ -10,8 +10,8 @@ from fixtures.record.failure import Failure
 from fixtures.record.run_folder import Run
 from fixtures.statistics.judgement import FALSE_ALARM_PER_CLAIM, false_alarm_rate
 from fixtures.words.phrases import first_few, plural
-from reports.comparison import Change, compare
-from reports.verdict import family_counts, statistical
+from reports.comparison.changes import Change, compare
+from reports.verdict.gate import family_counts, statistical
 from reports.view.claims import FindingList, Undecided, findings, undecided
 from reports.view.counts import Counts
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fixtures.clock.results import Pairing, Timed
 from fixtures.rules.policy import Speed
 from fixtures.words.phrases import first_few, plural
-from reports.speed import in_words, interval, outcome_of
+from reports.verdict.speed import in_words, interval, outcome_of
 
 UNMEASURED = "Speed was not measured: two runs made one after the other cannot be compared."
 

@@ -23,10 +23,10 @@ from rich.table import Table
 
 from fixtures.faults.registry import planted_faults
 from fixtures.record.claim import Verdict
+from fixtures.record.fault_outcomes import FaultOutcome, second_level, write_faults
 from fixtures.record.file_names import CLAIMS
 from fixtures.record.run_folder import read_claims
 from fixtures.record.subject import seed_for
-from reports.faults import FaultOutcome, second_level, write_faults
 from suites.machinery.making import preloaded
 
 FAULTS = planted_faults()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fixtures.record.choices import SUITES
-from reports.faults import FaultOutcome
+from fixtures.record.fault_outcomes import FaultOutcome
 from suites.machinery.chance import CLAIM, SURE, fresh_seed
 from suites.machinery.faults.matrix import HEALTHY, plant, tables_of
 

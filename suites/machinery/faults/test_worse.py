@@ -35,7 +35,7 @@ from fixtures.training.table_questions import TableEvidence, table_questions
 from fixtures.training.tutorial import Program, TutorialEvidence, tutorial_questions
 from fixtures.weights.draws import draw
 from fixtures.weights.law_questions import law_questions
-from reports.comparison import Change, compare
+from reports.comparison.changes import Change, compare
 from suites.machinery.chance import SURE
 from suites.machinery.making.runs import run
 from suites.machinery.making.weights import (

@@ -28,7 +28,7 @@ from fixtures.record.subject import Subject
 from fixtures.statistics.judgement import false_alarm_rate
 from fixtures.weights.law_questions import law_questions
 from fixtures.weights.strategies import core_subjects, half_uniforms
-from reports.comparison import compare
+from reports.comparison.changes import compare
 from reports.drift import drifts
 from suites.conftest import settings_key
 from suites.framework.recorder import Recorder

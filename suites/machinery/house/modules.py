@@ -19,7 +19,7 @@ def modules() -> dict[str, Path]:
 
 MODULES = modules()
 
-PACKAGES = ("fixtures", "suites", "fixtures.propagation")
+PACKAGES = ("fixtures", "reports", "suites", "fixtures.propagation")
 """Packages that hold nothing but rooms."""
 
 
@@ -27,6 +27,5 @@ def room_of(module: str) -> str:
     """The room that a module lies in, or itself; suites/conftest.py is the framework's, where pytest finds it."""
     if module == "suites.conftest":
         return "suites.framework"
-    parts = module.split(".")
-    package = next(name for name in ("fixtures.propagation", "fixtures", "suites", "") if f"{module}.".startswith(name))
-    return ".".join(parts[: len(package.split(".")) + 1]) if package else parts[0]
+    package = max((name for name in PACKAGES if f"{module}.".startswith(f"{name}.")), key=len)
+    return ".".join(module.split(".")[: len(package.split(".")) + 1])

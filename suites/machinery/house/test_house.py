@@ -56,10 +56,28 @@ ROOMS: dict[str, set[str]] = {
         *("fixtures.propagation.laws", "fixtures.propagation.readings"),
     },
     "fixtures.faults": {"fixtures.record", "fixtures.statistics", "fixtures.propagation.networks"},
-    "reports": {
+    "reports.comparison": {"fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.words"},
+    "reports.drift": {
         *("fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.words"),
-        *("fixtures.clock", "fixtures.weights", "fixtures.training"),  # what of them needs no torch
+        *("fixtures.weights", "fixtures.training", "reports.comparison"),
     },
+    "reports.verdict": {
+        *("fixtures.record", "fixtures.rules", "fixtures.words", "fixtures.clock"),
+        *("reports.comparison", "reports.drift"),
+    },
+    "reports.view": {
+        *("fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.words", "fixtures.clock"),
+        *("fixtures.weights", "fixtures.training", "reports.comparison", "reports.drift", "reports.verdict"),
+    },
+    "reports.renderers": {
+        *("fixtures.record", "fixtures.statistics", "fixtures.words"),
+        *("reports.comparison", "reports.verdict", "reports.view"),
+    },
+    "reports.commands": {
+        *("fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.words", "fixtures.clock"),
+        *("fixtures.weights", "reports.comparison", "reports.verdict", "reports.view", "reports.renderers"),
+    },
+    "reports.__main__": {"reports.commands"},
     "suites.framework": {
         *("fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.target", "fixtures.environments"),
         *("fixtures.gate", "fixtures.weights", "fixtures.rounding", "fixtures.faults"),
@@ -88,7 +106,7 @@ TORCH_FREE = {
     "fixtures.statistics": ("torch", "scipy.stats"),
     "fixtures.rules": ("torch",),
     "fixtures.words": ("torch",),
-    "reports": ("torch", "scipy.stats"),
+    **{room: ("torch", "scipy.stats") for room in ROOMS if room.startswith("reports.") and room != "reports.__main__"},
     # nox runs these with the interpreter that runs nox, which has nothing of ours.
     "fixtures.environments": ("torch", "numpy", "scipy", "msgspec", "rich", "typer"),
     "fixtures.gate": ("torch", "numpy", "scipy", "msgspec", "rich", "typer"),
@@ -126,6 +144,18 @@ def test_the_table_of_rooms_has_no_circle():
     assert not {room for room, below in above.items() if room in below}
 
 
+def test_no_two_folders_import_each_other():
+    """A folder within a room, such as the page's, hides no circle from the table."""
+    arrows = {
+        (MODULES[module].parent, MODULES[imported].parent)
+        for module in MODULES
+        if "machinery" not in module
+        for imported in imports_of(module)
+    }
+
+    assert not {(one, other) for one, other in arrows if one != other and (other, one) in arrows}
+
+
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_room_imports_only_what_it_may(room):
     allowed = {room, *ROOMS[room]}
@@ -154,8 +184,8 @@ def test_the_tests_mirror_the_rooms():
     folders = {file.parent.relative_to(MACHINERY).as_posix() for file in MACHINERY.rglob("*.py")}
 
     mirrored = {room.removeprefix("fixtures.").removeprefix("suites.").replace(".", "/") for room in ROOMS}
-    assert folders == mirrored - {"words"} | {".", "house", "making"}
-    assert not list(MACHINERY.glob("test_*.py"))
+    assert folders == mirrored - {"words", "reports/__main__"} | {".", "house", "making", "reports"}
+    assert not [*MACHINERY.glob("test_*.py"), *MACHINERY.glob("reports/test_*.py")]
 
 
 def test_nothing_but_the_tests_of_a_suite_imports_from_it():

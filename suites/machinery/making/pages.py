@@ -13,12 +13,12 @@ from scipy import special
 
 from fixtures.clock.results import Pairing
 from fixtures.record.claim import Effect, Unit, Verdict
+from fixtures.record.fault_outcomes import FaultOutcome
 from fixtures.record.plan import Case
 from fixtures.record.run_folder import Run
 from fixtures.record.subject import Subject
 from fixtures.training.trajectory import PREFIX, Numbers, Trajectory
-from reports.faults import FaultOutcome
-from reports.verdict import GateVerdict, gate
+from reports.verdict.gate import GateVerdict, gate
 from reports.view.evidence import Evidence, evidence
 from reports.view.gate import GateView, gate_view
 from suites.machinery.making.runs import claim, contract, environment, plan, run, undecided, violated
@@ -127,7 +127,9 @@ class Material:
 
     def page(self) -> str:
         """The page itself."""
-        from reports.page.document import render_page  # not before it is asked for: see reports.page
+        from reports.renderers.page.document import (
+            render_page,  # not before it is asked for: see reports.renderers.page
+        )
 
         return render_page(self.view, self.evidence)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fixtures.record.run_folder import Run
-from reports.verdict import gate
+from reports.verdict.gate import gate
 from reports.view.gate import GateView, gate_view
 
 REFERENCES = {"half": "https://example.org/1"}

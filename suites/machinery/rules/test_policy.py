@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from fixtures.rules.policy import DEFAULT_POLICY, PolicyError, Severity, default_policy, read_policy
-from reports.comparison import Change
-from reports.reasons import Outcome
-from reports.verdict import gate
+from reports.comparison.changes import Change
+from reports.verdict.gate import gate
+from reports.verdict.reasons import Outcome
 from suites.machinery.making.runs import claim, environment, run, undecided, violated
 
 
