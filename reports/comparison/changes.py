@@ -92,14 +92,14 @@ class ClaimChange(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def topic(self) -> tuple[str, str, str]:
-        """Family, initializer and dtype: what a reader thinks of as one finding; empty names without any finding."""
+        """Family, subject's name and dtype: what a reader thinks of as one finding; empty names without any finding."""
         claim = self.claim
         return (claim.family, claim.subject.name, claim.subject.dtype) if claim else (self.id, "", "")
 
 
 @dataclass(frozen=True)
 class Group:
-    """Claims of one family, initializer and dtype to which the same happened; the worst first."""
+    """Claims of one family, name and dtype to which the same happened; the worst first."""
 
     change: Change
     topic: tuple[str, str, str]
@@ -323,7 +323,7 @@ def plainness(claim: Claim) -> tuple[float, float]:
 
 
 def grouped(changes: Iterable[ClaimChange], *kinds: Change) -> list[Group]:
-    """Changes of these kinds by family, initializer and dtype: in the order of `kinds`, the plainest first.
+    """Changes of these kinds by family, subject's name and dtype: in the order of `kinds`, the plainest first.
 
     Changes that left no violation on either side come in the order given.
     """

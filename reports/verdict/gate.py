@@ -452,9 +452,9 @@ def _told(members: Sequence[ClaimChange], change: Change) -> Iterator[tuple[str,
 
 def _in_numbers(change: ClaimChange, count: str = "") -> str:
     """Subject of a claim, and its effect on both sides."""
-    family, initializer, dtype = change.topic
+    family, name, dtype = change.topic
     before, after = change.baseline, change.candidate
-    subject = f"{family} of {initializer} in {dtype}{count}: "
+    subject = f"{family} of {name} in {dtype}{count}: "
     if change.change is Change.LOST:
         return f"{subject}{after.note if after and after.note else 'no reason given'}"
     unit = after.effect.unit if after and after.effect else None

@@ -117,7 +117,7 @@ def _reading(claim: Claim | None) -> Reading | None:
 
 @dataclass(frozen=True)
 class Finding:
-    """Claims of one family, initializer and dtype to which the same happened, told by the worst of them.
+    """Claims of one family, name and dtype to which the same happened, told by the worst of them.
 
     Attributes:
         title: family and subject, or how many subjects.
@@ -168,10 +168,10 @@ def findings(
 
 
 def _finding(group: Group, references: Mapping[str, str]) -> Finding:
-    family, initializer, dtype = group.topic
+    family, name, dtype = group.topic
     worst = group.worst
     alone = worst.claim if len(group.members) == 1 else None
-    whom = alone.subject.key if alone else f"{initializer} in {dtype}: {plural(len(group.members), 'claim')}"
+    whom = alone.subject.key if alone else f"{name} in {dtype}: {plural(len(group.members), 'claim')}"
     effect = certainty = ""
     if worst.claim:
         unit = worst.claim.effect.unit if worst.claim.effect else None

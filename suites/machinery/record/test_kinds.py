@@ -129,6 +129,21 @@ def test_other_text_is_refused(initializer, path, reason):
         Subject(initializer, (), path=path)
 
 
+@pytest.mark.parametrize(
+    ("initializer", "path", "name"),
+    [
+        ("kaiming_normal_", "eager", "kaiming_normal_"),
+        ("trunc_normal_(std=0.02)", "eager", "trunc_normal_"),
+        ("gelu", "elementwise(threads=3)", "gelu"),
+        ("AdamW(lr=0.001)", "deep(50, 64)", "AdamW"),
+        ("operation", "layer_norm(inputs='far')", "layer_norm"),
+        ("operation", "softmax(inputs='large')", "softmax"),
+    ],
+)
+def test_a_subject_is_named_by_what_was_called(initializer, path, name):
+    assert Subject(initializer, (), path=path).name == name
+
+
 def test_another_kind_than_expected_is_refused():
     with pytest.raises(ValueError, match=r"'linear' of 'kaiming_normal_' is no PlainNetwork"):
         Subject("kaiming_normal_", (4, 4), path="linear").expect(PlainNetwork)

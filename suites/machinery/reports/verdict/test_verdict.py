@@ -8,6 +8,8 @@ import msgspec
 import pytest
 
 from fixtures.record.claim import Effect, Unit, Verdict
+from fixtures.record.kinds import Operation
+from fixtures.record.subject import Subject
 from reports.comparison.changes import Change, Incomparable
 from reports.verdict.gate import GateVerdict, gate
 from reports.verdict.reasons import Area, Outcome, area_of
@@ -73,6 +75,17 @@ def test_a_new_violation_stops():
         "stop: new violation: weights.marginal.scale of kaiming_normal_ in bfloat16: "
         "-0.7% of the promised std (baseline: 0.01%), p < 1e-300"
     )
+
+
+def test_each_operation_is_a_reason_of_its_own_under_its_own_name():
+    subjects = [Subject.of(Operation(name=name, inputs="far"), dtype="float64") for name in ("layer_norm", "rms_norm")]
+    before = [contract(subject=about) for about in subjects]
+    after = [contract(Verdict.VIOLATED, "a gradient is nan", subject=about) for about in subjects]
+
+    assert texts(gate(run(*before), run(*after))).splitlines() == [
+        f"stop: new violation: {after[0].family} of {name} in float64: a gradient is nan (baseline: holds)"
+        for name in ("layer_norm", "rms_norm")
+    ]
 
 
 def test_a_new_violation_stops_though_it_is_registered():
