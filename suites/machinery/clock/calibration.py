@@ -1,6 +1,6 @@
 """The calibration of the paired clock and its alternatives, where the truth is known; runs are appended to a file.
 
-    nox -s calibrate -- [--part PART ...] [--runs N] [--file FILE] [--limit SECONDS]
+    nox -s calibrate -- [--part PART ...] [--runs N] [--file FILE] [--limits FIRST[,LAST]]
                           [--workloads PATTERN ...] [--only PATTERN]
 
 Parts: `same` (one torch on both sides), `planted` (a known share of the work is done again), `releases` (two pairs of
@@ -31,24 +31,26 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from fixtures.clock.estimate import FIRST_LOOK, estimate
+from fixtures.clock.estimate import fewest_restarts, half_width
 from fixtures.clock.session import CONTROL, Asked, Session
 from fixtures.clock.slow_downs import PLANTED, asked_for, slowed
 from fixtures.clock.table import folded
 from fixtures.clock.verdict import guards_of, judged, workloads_of
 from fixtures.clock.workers import Side, Worker, WorkerFailed
 from fixtures.record.file_names import ROOT
+from fixtures.record.time_limits import Limits, parse_limits
 from fixtures.rules.policy import default_policy
 
 FILE = ROOT / "reports" / "runs" / "clock-calibration.jsonl"
 
 PARTS = ("same", "planted", "releases", "benchmark", "pyperf")
 
-LIMIT = 150.0
+LIMITS = Limits(150, 300)
 """Seconds of a session: a gate's."""
 
 SHARES = (0.05, 0.1, 0.2, 0.5, 1.0)
@@ -94,7 +96,7 @@ class Options:
     parts: tuple[str, ...]
     runs: int
     file: Path
-    limit: float
+    limits: Limits
     only: str
     patterns: tuple[str, ...]
     pythons: dict[str, str]
@@ -150,13 +152,13 @@ def required(side: Side, patterns: Sequence[str]) -> list[Asked]:
     return [Asked(name, required=True, margin=default_policy().speed.margin_of(name)) for name in names]
 
 
-def session(baseline: Side, candidate: Side, asked: Sequence[Asked], limit: float) -> dict[str, Any]:
+def session(baseline: Side, candidate: Side, asked: Sequence[Asked], limits: Limits) -> dict[str, Any]:
     """A session of the clock, as the gate holds it.
 
     Args:
         baseline, candidate: interpreters with torch.
         asked: workloads.
-        limit: seconds.
+        limits: seconds.
 
     Raises:
         WorkerFailed: a worker died, hangs or answers nonsense.
@@ -167,15 +169,16 @@ def session(baseline: Side, candidate: Side, asked: Sequence[Asked], limit: floa
         asked,
         device="cpu",
         seed=random.randrange(2**32),
-        deadline=time.monotonic() + limit,
+        deadline=time.monotonic() + limits.first,
     )
-    held.run()
+    held.run(limits.last - limits.first)
     timed, guards = workloads_of(held), guards_of(held)
     verdict, reason = judged(timed, guards)
     return {
         "verdict": verdict,
         "reason": reason,
         "restarts": held.restarts,
+        "extended": held.extended,
         "workloads": msgspec.to_builtins(timed),
         "guards": msgspec.to_builtins(guards),
         "control": held.collected[CONTROL].log_ratios,
@@ -197,7 +200,7 @@ def _planted(options: Options) -> Iterator[Run]:
         for share in SHARES
     ]
     candidate = _side("candidate", options, SAME, {PLANTED: "1"})
-    yield SAME, lambda: session(_side("baseline", options, SAME), candidate, asked, options.limit)
+    yield SAME, lambda: session(_side("baseline", options, SAME), candidate, asked, options.limits)
 
 
 def _releases(options: Options) -> Iterator[Run]:
@@ -207,7 +210,7 @@ def _releases(options: Options) -> Iterator[Run]:
 
 def _gated(options: Options, old: str, new: str) -> dict[str, Any]:
     baseline, candidate = _side("baseline", options, old), _side("candidate", options, new)
-    return session(baseline, candidate, required(baseline, options.patterns), options.limit)
+    return session(baseline, candidate, required(baseline, options.patterns), options.limits)
 
 
 def _benchmark(options: Options) -> Iterator[Run]:
@@ -299,8 +302,12 @@ def _table_of_same(runs: Sequence[dict[str, Any]]) -> Table:
 RE_PAIRED_SETS = 2000
 
 
+RE_PAIRED_RESTARTS = 20
+"""Of a set: what a session makes of a workload that is slow to decide."""
+
+
 def repaired_alarms(runs: Sequence[dict[str, Any]]) -> tuple[int, int]:
-    """False regressions in first looks at FIRST_LOOK restarts drawn from all of a workload's, signs turned at random.
+    """False regressions after any of the restarts drawn from all of a workload's, signs turned at random; and sets.
 
     On the same torch both signs are as likely; turning a sign is to exchange the sides. A workload's restarts of all
     runs are pooled, so that a run whose restarts agreed by chance, or erred together, is taken apart.
@@ -309,17 +316,24 @@ def repaired_alarms(runs: Sequence[dict[str, Any]]) -> tuple[int, int]:
     for run in runs:
         for workload in run["workloads"]:
             pooled.setdefault(workload["name"], []).extend(workload["log_ratios"])
-    known = {name: values for name, values in pooled.items() if len(values) >= FIRST_LOOK}
-    chance = random.Random(0)
-    alarms = 0
-    for _ in range(RE_PAIRED_SETS if known else 0):
-        for name, values in known.items():
-            drawn = [one * chance.choice((-1, 1)) for one in chance.sample(values, FIRST_LOOK)]
-            margin = default_policy().speed.margin_of(name)
-            if estimate(drawn, len(known)).outcome(margin) == "regressed":
-                alarms += 1
-                break
-    return alarms, RE_PAIRED_SETS if known else 0
+    known = {name: values for name, values in pooled.items() if len(values) >= RE_PAIRED_RESTARTS}
+    chance = np.random.default_rng(0)
+    alarmed = np.zeros(RE_PAIRED_SETS, dtype=bool)
+    for name, values in known.items():
+        shape = (RE_PAIRED_SETS, RE_PAIRED_RESTARTS)
+        drawn = chance.permuted(np.tile(values, (RE_PAIRED_SETS, 1)), axis=1)[:, :RE_PAIRED_RESTARTS]
+        alarmed |= _regressed(drawn * chance.choice((-1, 1), shape), len(known), default_policy().speed.margin_of(name))
+    return int(alarmed.sum()), RE_PAIRED_SETS if known else 0
+
+
+def _regressed(log_ratios: np.ndarray[Any, Any], workloads: int, margin: float) -> np.ndarray[Any, Any]:
+    """Test of each set [sets, restarts] whether it has regressed after any of its restarts."""
+    found = np.zeros(len(log_ratios), dtype=bool)
+    for restarts in range(fewest_restarts(workloads), log_ratios.shape[1] + 1):
+        some = log_ratios[:, :restarts]
+        low = some.mean(1) - half_width(1.0, restarts, workloads) * some.std(1, ddof=1)
+        found |= low > math.log1p(margin)
+    return found
 
 
 def _table_of_workloads(runs: Sequence[dict[str, Any]]) -> Table:
@@ -423,14 +437,14 @@ def _options(arguments: Sequence[str]) -> Options:
     parser.add_argument("--part", action="append", choices=PARTS, default=[], help="what to run (may be repeated)")
     parser.add_argument("--runs", type=int, default=1, help="of each case that the file is to have in the end")
     parser.add_argument("--file", type=Path, default=FILE, help="where runs are appended")
-    parser.add_argument("--limit", type=float, default=LIMIT, help="seconds of a session")
+    parser.add_argument("--limits", type=parse_limits, default=LIMITS, help="of a session, such as 150,300")
     parser.add_argument("--python", action="append", default=[], metavar="RELEASE=PATH", help="an interpreter with it")
     parser.add_argument("--only", default="*", metavar="PATTERN", help="of the cases' names, such as '2.6.0*'")
     parser.add_argument("--workloads", action="append", metavar="PATTERN", help="of the required ones (default: all)")
     given = parser.parse_args(arguments)
     pythons = dict(one.split("=", 1) for one in given.python)
     patterns = tuple(given.workloads or ["*"])
-    return Options(tuple(given.part), given.runs, given.file, given.limit, given.only, patterns, pythons)
+    return Options(tuple(given.part), given.runs, given.file, given.limits, given.only, patterns, pythons)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ freed, as it does in the clock's workers. `sessions.jsonl`: the calibration in f
 calibrate` appended it to its file; without the guards, memory and notes, and rounded to five decimals.
 """
 
-import itertools
 import json
 import math
 import statistics
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.clock.estimate import FAMILY, contrasts, estimate, looks
+from fixtures.clock.estimate import FAMILY, contrasts, estimate, fewest_restarts
 from fixtures.clock.slow_downs import asked_for
 from fixtures.rules.policy import default_policy
 from suites.machinery.clock.calibration import PARTS, RE_PAIRED_SETS, records, repaired_alarms, tables
@@ -73,12 +72,13 @@ def restarts_of(part, name, workload):
 
 
 def missed(run, of, truth):
-    """Workloads of a session with an interval, at any look or in the end, that does not hold the truth."""
+    """Workloads of a session with an interval, after any of its restarts, that does not hold the truth."""
     missing = []
+    workloads = len(run["workloads"])
     for workload in run["workloads"]:
         values = workload[of]
-        for restarts in [*itertools.takewhile(len(values).__gt__, looks()), len(values)]:
-            found = estimate(values[:restarts], len(run["workloads"]))
+        for restarts in range(fewest_restarts(workloads), len(values) + 1):
+            found = estimate(values[:restarts], workloads)
             if not found.low <= truth(workload["name"]) <= found.high:
                 missing.append((workload["name"], restarts))
     return missing

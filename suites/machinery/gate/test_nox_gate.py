@@ -194,7 +194,8 @@ def test_both_sides_are_timed_together_and_the_reports_read_the_times(gate, chec
     given = dict(zip(words[::2], words[1::2], strict=True))
     assert given["--baseline"] != given["--candidate"]
     assert all(Path(given[side]).exists() for side in ("--baseline", "--candidate"))
-    assert (given["--tier"], given["--device"], given["--time-limit"]) == ("quick", "cuda", "150")
+    assert (given["--tier"], given["--device"]) == ("quick", "cuda")
+    assert "--time-limit" not in given  # the policy's, or the tier's
     policy, waivers = (str(checkout / name) for name in ("policy.toml", "waivers.toml"))
     assert given["--policy"] == policy
     asked = json.loads((run_of(checkout, "candidate") / "asked.json").read_text())
@@ -209,6 +210,44 @@ def test_without_a_clock_nothing_is_timed(gate, checkout, wheels):
     assert code == 0
     assert not (run_of(checkout, "candidate") / "timings.json").exists()
     assert "--no-clock" in next(line for line in shown.splitlines() if "the same again" in line)
+
+
+def test_the_clock_is_told_its_limits(gate, checkout, wheels):
+    make_wheel(wheels, "2.0")
+
+    code, shown = gate("--clock-limit", "60")
+
+    assert code == 0
+    words = json.loads((run_of(checkout, "candidate") / "timings.json").read_text())
+    assert words[words.index("--time-limit") + 1] == "60,120"
+    assert "--clock-limit 60,120" in next(line for line in shown.splitlines() if "the same again" in line)
+
+
+INTERRUPT = """\
+import os, signal
+os.kill(os.getppid(), signal.SIGINT)
+"""
+
+
+def test_an_interrupt_is_the_clocks_to_answer(gate, checkout, wheels):
+    """It may end with what it has, and the gate with a verdict."""
+    make_wheel(wheels, "2.0")
+    (checkout / "fixtures" / "clock" / "__main__.py").write_text(INTERRUPT + CLOCK)
+
+    code, shown = gate()
+
+    assert code == 0
+    assert shown.endswith("verdict on baseline-torch-1.0 and candidate-torch-2.0\n")
+
+
+def test_a_clock_that_is_interrupted_and_has_nothing_ends_the_gate(gate, checkout, wheels):
+    make_wheel(wheels, "2.0")
+    (checkout / "fixtures" / "clock" / "__main__.py").write_text(INTERRUPT + "raise SystemExit(2)")
+
+    code, shown = gate()
+
+    assert code == 2
+    assert shown.splitlines()[-1] == "gate: interrupted; nothing is decided"
 
 
 def test_a_clock_that_leaves_no_times_is_no_evidence(gate, checkout, wheels):

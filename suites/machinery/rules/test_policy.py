@@ -59,6 +59,7 @@ def test_margins_of_ones_own_come_before_those_of_the_default_policy(policy):
         ('[completeness]\nunanswered = "ignore"\n', "stop, no evidence and notice are accepted, not ignore"),
         ("[speed]\nmargin = -0.1\n", "speed: margin = -0.1: a share such as 0.1 is accepted"),
         ("[speed]\nmargin = nan\n", "speed: margin = nan: a share such as 0.1 is accepted"),
+        ("[speed]\nlimits = [300, 150]\n", "speed: limits = 300,150 is not FIRST or FIRST,LAST: seconds above 0"),
         ('[speed.margins]\n"init/*" = 11\n', "speed: init/* = 11: a share such as 0.1 is accepted"),
         ('[speed]\nrequired = "init/*"\n', "Expected `array | null`, got `str` - at `$.speed.required`"),
         ("[drift\n", "not valid TOML"),
