@@ -37,7 +37,8 @@ from rich.console import Console
 from rich.table import Table
 
 from fixtures.clock.estimate import fewest_restarts, half_width
-from fixtures.clock.session import CONTROL, Asked, Session
+from fixtures.clock.restart import CONTROL
+from fixtures.clock.session import MOST_LANES, Asked, Session
 from fixtures.clock.slow_downs import PLANTED, asked_for, slowed
 from fixtures.clock.table import folded
 from fixtures.clock.verdict import guards_of, judged, workloads_of
@@ -170,6 +171,7 @@ def session(baseline: Side, candidate: Side, asked: Sequence[Asked], limits: Lim
         device="cpu",
         seed=random.randrange(2**32),
         deadline=time.monotonic() + limits.first,
+        lanes=MOST_LANES,
     )
     held.run(limits.last - limits.first)
     timed, guards = workloads_of(held), guards_of(held)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from fixtures.clock.command import _side
 from fixtures.clock.estimate import fewest_restarts
 from fixtures.clock.interrupts import Interrupts
 from fixtures.clock.results import read_pairing
+from fixtures.environments.processes import usable_cores
 from fixtures.record.choices import DEVICES
 from fixtures.record.exit_codes import NO_EVIDENCE, PASS, STOP
 from fixtures.record.file_names import ROOT
@@ -74,6 +76,23 @@ def test_equals_pass(interpreter, tmp_path):
         assert workload.memory["candidate"].allocated_bytes == 1 << 20
     assert [guard.moved for guard in result.guards] == [False] * 3
     assert result.baseline["torch"] == "9.9.9"
+
+
+@pytest.mark.skipif(len(usable_cores()) < 2, reason="two restarts at a time need two cores")
+def test_two_restarts_at_a_time_have_a_core_each(interpreter, tmp_path):
+    (tmp_path / "seen").mkdir()
+    healthy = interpreter("healthy")
+    ended = paired(healthy, healthy, "--json", str(tmp_path / "out.json"), ACTORS=str(tmp_path / "seen"))
+    restarts = max(workload.restarts for workload in read_pairing(tmp_path / "out.json").workloads)
+    cores = Counter(actor.read_text() for actor in (tmp_path / "seen").iterdir())
+
+    assert ended.returncode == PASS, ended.stdout + ended.stderr
+    assert cores.pop("") == 1  # who was asked what there is to time
+    assert sum(cores.values()) == 3 * restarts
+    assert restarts % 2 == 0
+    assert all(count % 3 == 0 for count in cores.values())
+    if len(usable_cores()) == 2:
+        assert [*cores.values()] == [3 * restarts / 2] * 2
 
 
 def test_the_file_says_what_the_contract_promises(interpreter, tmp_path):

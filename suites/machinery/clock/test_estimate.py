@@ -23,7 +23,7 @@ from fixtures.clock.estimate import (
     half_width,
     restarts_that_would_decide,
 )
-from fixtures.clock.session import SLICES
+from fixtures.clock.restart import SLICES
 from suites.machinery.chance import SURE, no_more_seldom, no_oftener, within_chance
 
 pytestmark = SURE

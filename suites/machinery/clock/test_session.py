@@ -8,7 +8,8 @@ import re
 import pytest
 
 from fixtures.clock.estimate import estimate, fewest_restarts
-from fixtures.clock.session import BASELINE, CANDIDATE, CONTROL, LOST_AFTER, REPEAT, SLICES, Asked, Session
+from fixtures.clock.restart import BASELINE, CANDIDATE, CONTROL, MOST_PALINDROMES, REPEAT, SLICES
+from fixtures.clock.session import LOST_AFTER, Asked, Session
 from fixtures.clock.verdict import guards_of, judged, workloads_of
 from fixtures.clock.workers import Side, Unable, WorkerFailed
 from suites.machinery.chance import SURE, fresh_seed
@@ -17,6 +18,10 @@ pytestmark = SURE
 
 START_SECONDS = 4.0
 NOISE = 0.005
+
+CALL_SECONDS = 0.01
+RESTART_SECONDS = START_SECONDS + 4 * MOST_PALINDROMES * 6 * CALL_SECONDS
+"""Of three workloads and the control, which take as long: six blocks make a palindrome, and a block is one call."""
 
 FEWEST, TO_CONFIRM = fewest_restarts(3), fewest_restarts(1)
 """Of three workloads, which most sessions here are of, and of one that is confirmed; so little noise is clear then."""
@@ -112,7 +117,7 @@ class Actor:
         if workload not in self.noise:
             self.noise[workload] = self.machine.random.gauss(0, self.machine.sd.get(workload, NOISE) / math.sqrt(1.5))
         ratio = ratios[min(self.restart, len(ratios) - 1)]
-        self.seconds = self.machine.seconds.get(workload, 0.01) * ratio * math.exp(self.noise[workload])
+        self.seconds = self.machine.seconds.get(workload, CALL_SECONDS) * ratio * math.exp(self.noise[workload])
         return {}
 
     def calls_in(self, seconds):
@@ -121,6 +126,9 @@ class Actor:
     def block(self, calls, slices):
         self.machine.now += calls * slices * self.seconds
         return [calls * self.seconds] * slices
+
+    def kill(self):
+        pass  # whoever waits for it waits within this process
 
     def bytes_of(self, question, workload=None):  # noqa: ARG002 - as Worker's
         return 1 << 20
@@ -241,7 +249,7 @@ def test_what_is_undecided_says_what_was_excluded_and_what_would_exclude_more():
 
 
 def test_what_is_slower_and_undecided_says_by_how_much_at_least():
-    reason = verdict(held(Machine(ratios={"a": [1.07, 1.25] * 9}, sd={"a": 0.001}), limit=10 * START_SECONDS))[1]
+    reason = verdict(held(Machine(ratios={"a": [1.07, 1.25] * 9}, sd={"a": 0.001}), limit=9.5 * RESTART_SECONDS))[1]
     known, enough = reason.split("; ")
 
     assert re.fullmatch(r"a: 1\.0\d to 1\.\d\d times as long", known)
@@ -252,14 +260,13 @@ def test_a_confirmation_goes_on_alone_where_there_is_no_time_for_the_rest():
     """With `a` a restart takes twice as long: one more of those, and `b` would not be confirmed."""
     fewest, blocks = fewest_restarts(2), 6
     machine = Machine(ratios={"a": UNCLEAR, "b": [1.5]}, seconds={"a": START_SECONDS / blocks})
-    session = held(machine, names=("a", "b"), limit=(2 * fewest + TO_CONFIRM + 1) * START_SECONDS)
+    alone = (START_SECONDS + RESTART_SECONDS) / 2  # one workload and the control, not three
+    limit = fewest * (START_SECONDS + alone) + (TO_CONFIRM + 0.5) * alone
+    session = held(machine, names=("a", "b"), limit=limit)
 
     assert len(session.collected["a"].log_ratios) == fewest
     assert session.outcome("b") == "regressed"
 
-
-RESTART_SECONDS = START_SECONDS + 3 * 0.05
-"""Of three workloads and the control, at most."""
 
 # Slower for sure after five restarts, and regressed after some more.
 SUSPECT = [1.12, 1.36] * 4 + [1.25]
@@ -305,7 +312,7 @@ def test_what_is_undecided_at_the_deadline_goes_on_alone():
     assert undecided == ["b"]
     more = len(session.collected["b"].log_ratios) - FEWEST
     assert len(session.collected["a"].log_ratios) == FEWEST
-    assert seconds == pytest.approx(more * START_SECONDS, rel=0.5)
+    assert seconds == pytest.approx(more * RESTART_SECONDS, rel=0.5)
 
 
 def test_what_is_out_of_reach_ends_at_the_deadline():

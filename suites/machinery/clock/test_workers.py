@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,19 @@ def test_a_worker_that_hangs_is_given_up_on_and_ended(part, tmp_path):
 
     assert time.monotonic() - started < PATIENCE
     assert [is_gone(int(actor.name)) for actor in tmp_path.iterdir()] == [True]
+
+
+def test_a_worker_that_is_killed_is_waited_for_no_longer():
+    """By another thread, which is ending the session."""
+    with acting("hangs at work") as worker, ThreadPoolExecutor(1) as thread:
+        worker.greet()
+        waiting = thread.submit(worker.block, 1, 1)
+        time.sleep(0.2)
+        assert not waiting.done()
+        worker.kill()
+
+        with pytest.raises(WorkerFailed, match="died"):
+            waiting.result(timeout=PATIENCE)
 
 
 def test_a_slow_start_is_waited_for():

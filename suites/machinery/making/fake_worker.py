@@ -112,7 +112,11 @@ def main():
                 slower = 2.0 if part == "is another machine" else 1.0 if name == CONTROL else ratio
                 seconds = WORKLOADS.get(name, 1e-3) * slower * noise
                 say({})
-            case "release" | "pin":
+            case "release":
+                say({})
+            case "pin":
+                if seen:
+                    Path(seen, str(os.getpid())).write_text(str(question["core"]), encoding="ascii")
                 say({})
             case "calibrate":
                 say({"calls": max(1, round(question["seconds"] / seconds))})
