@@ -9,7 +9,7 @@ import statistics
 import pytest
 import torch
 
-from fixtures.clock.workloads import Work, workloads
+from fixtures.clock.workloads import CONSTRUCTED, Work, workloads
 from fixtures.record.exit_codes import NO_EVIDENCE, PASS, STOP
 from fixtures.record.file_names import ROOT
 from fixtures.target.device import CACHE_BYTES, Cpu
@@ -153,7 +153,7 @@ def test_groups_hold_what_is_held_side_by_side():
 
     assert len(groups["init 1024x1024 float32"]) == 10
     assert len(groups["train deep bfloat16"]) == 4 + 3
-    assert groups["construct"] == ["construct/tutorial", "construct/deep", "construct/resnet"]
+    assert groups["construct"] == [f"construct/{model}" for model in CONSTRUCTED]
     assert [len(groups[name]) for name in ("forward pass, and initializing once", "guard")] == [3, 1]
 
 
