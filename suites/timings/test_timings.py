@@ -31,7 +31,14 @@ def test_forward(time_workload: Timing, weight: object, device: object) -> None:
 
 @pytest.mark.times("train")
 def test_train(
-    time_workload: Timing, network: object, part: object, optimizer: object, dtype: object, mode: object, device: object
+    time_workload: Timing,
+    network: object,
+    part: object,
+    optimizer: object,
+    dtype: object,
+    layout: object,
+    mode: object,
+    device: object,
 ) -> None:
     time_workload()
 

@@ -182,6 +182,7 @@ def session(baseline: Side, candidate: Side, asked: Sequence[Asked], limits: Lim
         "restarts": held.restarts,
         "extended": held.extended,
         "workloads": msgspec.to_builtins(timed),
+        "palindromes": {one.name: held.collected[one.name].palindromes for one in timed},
         "guards": msgspec.to_builtins(guards),
         "control": held.collected[CONTROL].log_ratios,
     }
@@ -339,7 +340,7 @@ def _regressed(log_ratios: np.ndarray[Any, Any], workloads: int, margin: float) 
 
 
 def _table_of_workloads(runs: Sequence[dict[str, Any]]) -> Table:
-    table = _table("Workload by workload", "workload", "restarts", "sd", "sd beside itself", "decided")
+    table = _table("Workload by workload", "workload", "n", "sd", "beside itself", "in a restart", "decided")
     by_name: dict[str, list[dict[str, Any]]] = {}
     for run in runs:
         for workload in run["workloads"]:
@@ -349,10 +350,18 @@ def _table_of_workloads(runs: Sequence[dict[str, Any]]) -> Table:
             list(itertools.chain(*(one[key] for one in found))) for key in ("log_ratios", "repeat_log_ratios")
         )
         decided = sum(one["outcome"] == "fine" for one in found)
-        table.add_row(
-            folded(name, NAME), str(len(ratios)), _spread(ratios), _spread(repeats), f"{decided} of {len(found)}"
-        )
+        within = _spread_within([restart for run in runs for restart in run["palindromes"].get(name, [])])
+        spreads = (_spread(ratios), _spread(repeats), within)
+        table.add_row(folded(name, NAME), str(len(ratios)), *spreads, f"{decided} of {len(found)}")
     return table
+
+
+def _spread_within(restarts: Sequence[Sequence[float]]) -> str:
+    """Standard deviation of the palindromes of one restart, pooled; empty where none had more than one."""
+    several = [restart for restart in restarts if len(restart) > 1]
+    squares = sum((len(restart) - 1) * statistics.variance(restart) for restart in several)
+    degrees = sum(len(restart) - 1 for restart in several)
+    return f"{100 * math.sqrt(squares / degrees):.1f} %" if several else ""
 
 
 def _spread(values: Sequence[float]) -> str:
