@@ -1,6 +1,6 @@
 """The calibration of the paired clock and its alternatives, where the truth is known; runs are appended to a file.
 
-    nox -s calibrate -- [--part PART ...] [--runs N] [--file FILE] [--limits FIRST[,LAST]]
+    nox -s calibrate -- [--part PART ...] [--runs N] [--file FILE] [--clock-limit FIRST[,LAST]]
                           [--workloads PATTERN ...] [--only PATTERN]
 
 Parts: `same` (one torch on both sides), `planted` (a known share of the work is done again), `releases` (two pairs of
@@ -43,6 +43,7 @@ from fixtures.clock.slow_downs import PLANTED, asked_for, slowed
 from fixtures.clock.table import folded
 from fixtures.clock.verdict import guards_of, judged, workloads_of
 from fixtures.clock.workers import Side, Worker, WorkerFailed
+from fixtures.record.choices import TIERS
 from fixtures.record.file_names import ROOT
 from fixtures.record.time_limits import Limits, parse_limits
 from fixtures.rules.policy import default_policy
@@ -141,14 +142,14 @@ def records(file: Path, part: str) -> list[dict[str, Any]]:
 
 
 def required(side: Side, patterns: Sequence[str]) -> list[Asked]:
-    """The required workloads that any of these patterns matches, as a gate asks for them.
+    """The required workloads that any of these patterns matches, as a gate of the quick tier asks for them.
 
     Raises:
         WorkerFailed: a worker died, hangs or answers nonsense.
     """
     with Worker(side, "cpu") as scout:
         scout.greet()
-        known = [name for name, needed, _ in scout.workloads() if needed and name != CONTROL]
+        known = [name for name, needed, tier in scout.workloads() if needed and tier == TIERS[0] and name != CONTROL]
     names = [name for name in known if any(fnmatch.fnmatch(name, pattern) for pattern in patterns)]
     return [Asked(name, required=True, margin=default_policy().speed.margin_of(name)) for name in names]
 
@@ -448,14 +449,14 @@ def _options(arguments: Sequence[str]) -> Options:
     parser.add_argument("--part", action="append", choices=PARTS, default=[], help="what to run (may be repeated)")
     parser.add_argument("--runs", type=int, default=1, help="of each case that the file is to have in the end")
     parser.add_argument("--file", type=Path, default=FILE, help="where runs are appended")
-    parser.add_argument("--limits", type=parse_limits, default=LIMITS, help="of a session, such as 150,300")
+    parser.add_argument("--clock-limit", type=parse_limits, default=LIMITS, help="of a session, such as 150,300")
     parser.add_argument("--python", action="append", default=[], metavar="RELEASE=PATH", help="an interpreter with it")
     parser.add_argument("--only", default="*", metavar="PATTERN", help="of the cases' names, such as '2.6.0*'")
     parser.add_argument("--workloads", action="append", metavar="PATTERN", help="of the required ones (default: all)")
     given = parser.parse_args(arguments)
     pythons = dict(one.split("=", 1) for one in given.python)
     patterns = tuple(given.workloads or ["*"])
-    return Options(tuple(given.part), given.runs, given.file, given.limits, given.only, patterns, pythons)
+    return Options(tuple(given.part), given.runs, given.file, given.clock_limit, given.only, patterns, pythons)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -189,7 +190,7 @@ def test_another_python_is_named_when_the_control_moves(interpreter, tmp_path):
         (["--tier", "huge"], "--tier huge: quick, full, soak are accepted"),
         (["--margin", "0"], "--margin 0: a share such as 0.1 is accepted"),
         (["--margin", "nan"], "--margin nan: a share such as 0.1 is accepted"),
-        (["--time-limit", "never"], "--time-limit: 'never' is not FIRST or FIRST,LAST: seconds above 0"),
+        (["--clock-limit", "never"], "--clock-limit: 'never' is not FIRST or FIRST,LAST: seconds above 0"),
         (["--json", "/nowhere/out.json"], "No such file or directory: '/nowhere/"),
         (["--json", "/proc/out.json"], "No such file or directory: '/proc/"),
         (["--json", "/"], "is a folder"),
@@ -260,11 +261,23 @@ def test_no_worker_outlives_the_clock(interpreter, tmp_path, number, part):
     assert not (tmp_path / "out.json").exists()
 
 
+def test_a_margin_that_cannot_be_decided_is_named_before_the_clock_starts(interpreter):
+    healthy = interpreter("healthy")
+    ended = paired(healthy, healthy, "--clock-limit", "3,4", "--margin", "0.001")
+    warning, *rest = ended.stdout.splitlines()
+
+    assert re.fullmatch(
+        r"a margin of 0\.1 % is out of reach in 4 s, .* % is in reach at best: init/a, init/b", warning
+    ), ended.stdout
+    assert not any("out of reach" in line for line in rest)
+    assert ended.returncode == NO_EVIDENCE
+
+
 def test_an_interrupt_of_what_goes_on_for_the_undecided_ends_with_the_verdict(interpreter, tmp_path):
     (tmp_path / "seen").mkdir()
     alternating = interpreter("alternates")
     with subprocess.Popen(
-        command(interpreter("healthy"), alternating, "--time-limit", "2,600", "--json", str(tmp_path / "out.json")),
+        command(interpreter("healthy"), alternating, "--clock-limit", "2,600", "--json", str(tmp_path / "out.json")),
         cwd=ROOT,
         env=os.environ | {"ACTORS": str(tmp_path / "seen")},
         stdout=subprocess.PIPE,

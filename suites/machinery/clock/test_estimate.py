@@ -14,6 +14,7 @@ from fixtures.clock.estimate import (
     DEFAULT_MARGIN,
     FAMILY,
     MIXTURE,
+    QUIET,
     Estimate,
     contrasts,
     estimate,
@@ -21,6 +22,7 @@ from fixtures.clock.estimate import (
     false_regression,
     fewest_restarts,
     half_width,
+    margin_in_reach,
     restarts_that_would_decide,
 )
 from fixtures.clock.restart import SLICES
@@ -290,6 +292,13 @@ def test_how_many_restarts_would_decide_is_what_does():
         outcomes_after.append(estimate(log_ratios, REQUIRED).outcome(DEFAULT_MARGIN))
 
     assert outcomes_after == ["no evidence", "fine"]
+
+
+def test_a_margin_is_in_reach_where_it_is_decided_if_nothing_has_changed():
+    reach = margin_in_reach(20, REQUIRED)
+
+    assert restarts_that_would_decide(Estimate(1.0, 0.5, 2.0, 5, QUIET), REQUIRED, 1.001 * reach) == 20
+    assert margin_in_reach(fewest_restarts(REQUIRED) - 1, REQUIRED) == math.inf
 
 
 def test_what_lies_on_the_margin_is_never_decided():

@@ -195,7 +195,7 @@ def test_both_sides_are_timed_together_and_the_reports_read_the_times(gate, chec
     assert given["--baseline"] != given["--candidate"]
     assert all(Path(given[side]).exists() for side in ("--baseline", "--candidate"))
     assert (given["--tier"], given["--device"]) == ("quick", "cuda")
-    assert "--time-limit" not in given  # the policy's, or the tier's
+    assert "--clock-limit" not in given  # the policy's, or the tier's
     policy, waivers = (str(checkout / name) for name in ("policy.toml", "waivers.toml"))
     assert given["--policy"] == policy
     asked = json.loads((run_of(checkout, "candidate") / "asked.json").read_text())
@@ -219,7 +219,7 @@ def test_the_clock_is_told_its_limits(gate, checkout, wheels):
 
     assert code == 0
     words = json.loads((run_of(checkout, "candidate") / "timings.json").read_text())
-    assert words[words.index("--time-limit") + 1] == "60,120"
+    assert words[words.index("--clock-limit") + 1] == "60,120"
     assert "--clock-limit 60,120" in next(line for line in shown.splitlines() if "the same again" in line)
 
 
