@@ -26,6 +26,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -55,8 +56,8 @@ PARTS = ("same", "planted", "releases", "benchmark", "pyperf")
 LIMITS = Limits(150, 300)
 """Seconds of a session: a gate's."""
 
-SHARES = (0.05, 0.1, 0.2, 0.5, 1.0)
-"""Of the work, done again."""
+SHARES = tuple(Fraction(share, 100) for share in (5, 10, 20, 30, 50))
+"""Of the work, done again: half the margin, the margin, and 10, 20 and 40 % beyond it."""
 
 PLANTED_IN = (
     "init/kaiming_normal_/1024x1024/float32",
@@ -199,7 +200,7 @@ def _same(options: Options) -> Iterator[Run]:
 
 def _planted(options: Options) -> Iterator[Run]:
     asked = [
-        Asked(slowed(name, 1 + share), required=True, multiple_of=round(1 / share))
+        Asked(slowed(name, float(1 + share)), required=True, multiple_of=share.denominator)
         for name in PLANTED_IN
         for share in SHARES
     ]
