@@ -75,8 +75,8 @@ class Machine:
 class Watched(Machine):
     """One whose workers are changed as they start."""
 
-    def __init__(self, change):
-        super().__init__()
+    def __init__(self, change, **machine):
+        super().__init__(**machine)
         self.change = change
 
     def start(self, side, device, groups):
@@ -130,7 +130,7 @@ class Actor:
     def kill(self):
         pass  # whoever waits for it waits within this process
 
-    def bytes_of(self, question, workload=None):  # noqa: ARG002 - as Worker's
+    def count_of(self, question, workload=None):  # noqa: ARG002 - as Worker's
         return 1 << 20
 
 
@@ -243,9 +243,31 @@ def test_what_is_undecided_says_what_was_excluded_and_what_would_exclude_more():
 
     assert re.fullmatch(
         r"a: not slower than 1\.\d\d times; \d+ restarts would exclude 1\.10 "
-        r"\(2\d so far, sd 22\.\d % from restart to restart\)",
+        r"\(\d+ so far, sd 22\.\d % from restart to restart\); instructions \+0\.0 %",
         reason,
     )
+
+
+def test_instructions_are_a_second_witness_of_what_is_undecided():
+    def said(candidate):
+        def watch(actor):
+            counts = {"instructions": 1000 if actor.side is OLD else candidate}
+            actor.count_of = lambda question, workload=None: counts.get(question)
+
+        session = held(Watched(watch, ratios={"a": UNCLEAR}), limit=60.0)
+        assert (workloads_of(session)[0].instructions is None) == (candidate is None)
+        return verdict(session)[1].rpartition("; ")[2]
+
+    assert said(1000) == "instructions +0.0 %"
+    assert said(1234) == "instructions +23.4 %"
+    assert said(None) == "instructions are not counted here"
+
+
+def test_instructions_decide_nothing():
+    def watch(actor):
+        actor.count_of = lambda question, workload=None: 1 << (10 if actor.side is OLD else 20)
+
+    assert verdict(held(Watched(watch)))[0] == "pass"
 
 
 def test_what_is_slower_and_undecided_says_by_how_much_at_least():

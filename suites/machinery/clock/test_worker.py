@@ -61,14 +61,14 @@ def test_it_times_counts_and_measures(worker):
     seconds = worker.block(20 * calls, 3)
 
     assert len(seconds) == 3
-    assert worker.bytes_of("peak") > 1 << 20
+    assert worker.count_of("peak") > 1 << 20
 
 
 def test_what_is_allocated_is_counted_exactly(worker):
     # 784-256-128-10, float32; the first release that pads or copies shows here.
     parameters = 784 * 256 + 256 + 256 * 128 + 128 + 128 * 10 + 10
 
-    assert {worker.bytes_of("allocate", workload="construct/tutorial") for _ in range(3)} == {4 * parameters}
+    assert {worker.count_of("allocate", workload="construct/tutorial") for _ in range(3)} == {4 * parameters}
 
 
 def test_an_unknown_workload_is_an_answer(worker):

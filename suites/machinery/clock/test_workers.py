@@ -33,7 +33,7 @@ def work(worker):
         listed = worker.workloads()
         worker.ask("prepare", workload="init/b")
         calls = worker.calls_in(0.01)
-        return listed, calls, worker.block(calls, 2), worker.bytes_of("peak"), worker.bytes_of("allocate")
+        return listed, calls, worker.block(calls, 2), worker.count_of("peak"), worker.count_of("allocate")
 
 
 def test_a_healthy_worker_answers():

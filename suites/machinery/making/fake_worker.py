@@ -16,6 +16,8 @@ import time
 from pathlib import Path
 
 NOISE = 0.01
+INSTRUCTIONS = 1_000_000
+"""Of one call, as one part counts them and the others do not."""
 ALTERNATION = 0.2
 """Of the time, up and down from restart to restart: no handful of restarts decides."""
 WORKLOADS = {"init/a": 1e-3, "init/b": 3e-2, "train/a": 2e-4}
@@ -128,9 +130,11 @@ def main():
                 else:
                     raw(answer)
             case "peak":
-                say({"bytes": 1 << 28})
+                say({"count": 1 << 28})
             case "allocate":
-                say({"bytes": round(ratio * (1 << 20))})
+                say({"count": round(ratio * (1 << 20))})
+            case "instructions":
+                say({"count": INSTRUCTIONS if part == "alternates" else None})
 
 
 if __name__ == "__main__":
