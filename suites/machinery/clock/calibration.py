@@ -352,7 +352,7 @@ def _table_of_workloads(runs: Sequence[dict[str, Any]]) -> Table:
             list(itertools.chain(*(one[key] for one in found))) for key in ("log_ratios", "repeat_log_ratios")
         )
         decided = sum(one["outcome"] == "fine" for one in found)
-        within = _spread_within([restart for run in runs for restart in run["palindromes"].get(name, [])])
+        within = _spread_within([restart for run in runs for restart in run.get("palindromes", {}).get(name, [])])
         spreads = (_spread(ratios), _spread(repeats), within)
         table.add_row(folded(name, NAME), str(len(ratios)), *spreads, f"{decided} of {len(found)}")
     return table

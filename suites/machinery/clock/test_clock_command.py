@@ -291,8 +291,7 @@ def test_an_interrupt_of_what_goes_on_for_the_undecided_ends_with_the_verdict(in
 
     assert announced.startswith("undecided after 2 s: init/a, init/b; going on for that alone, about ")
     assert (clock.returncode, said) == (NO_EVIDENCE, "")
-    (reason,) = (line for line in shown.splitlines() if line.startswith("no evidence: init/a: "))
-    assert "; instructions are not counted here" in reason  # the baseline counts none
+    assert "no evidence: init/a: " in shown
     assert read_pairing(tmp_path / "out.json").verdict == "no evidence"
     assert all(is_gone(int(actor.name)) for actor in (tmp_path / "seen").iterdir())
 

@@ -272,7 +272,7 @@ def test_instructions_decide_nothing():
 
 def test_what_is_slower_and_undecided_says_by_how_much_at_least():
     reason = verdict(held(Machine(ratios={"a": [1.07, 1.25] * 9}, sd={"a": 0.001}), limit=9.5 * RESTART_SECONDS))[1]
-    known, enough = reason.split("; ")
+    known, enough, _ = reason.split("; ")
 
     assert re.fullmatch(r"a: 1\.0\d to 1\.\d\d times as long", known)
     assert re.match(r"\d+ restarts would show more than 1\.10 \(9 so far, ", enough)

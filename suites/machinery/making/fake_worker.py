@@ -16,8 +16,6 @@ import time
 from pathlib import Path
 
 NOISE = 0.01
-INSTRUCTIONS = 1_000_000
-"""Of one call, as one part counts them and the others do not."""
 ALTERNATION = 0.2
 """Of the time, up and down from restart to restart: no handful of restarts decides."""
 WORKLOADS = {"init/a": 1e-3, "init/b": 3e-2, "train/a": 2e-4}
@@ -134,7 +132,7 @@ def main():
             case "allocate":
                 say({"count": round(ratio * (1 << 20))})
             case "instructions":
-                say({"count": INSTRUCTIONS if part == "alternates" else None})
+                say({"count": None})
 
 
 if __name__ == "__main__":
