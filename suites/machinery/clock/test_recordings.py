@@ -139,7 +139,7 @@ def test_intervals_that_cover_say_something():
 
 
 def test_the_same_torch_is_never_slower():
-    assert len(SAME) >= 15
+    assert len(SAME) >= 12
     assert len(SAME_EARLIER) == 40
     assert {run["verdict"] for run in [*SAME, *SAME_EARLIER]} <= {"pass", "no evidence"}
 
