@@ -273,6 +273,14 @@ def test_a_margin_that_cannot_be_decided_is_named_before_the_clock_starts(interp
     assert ended.returncode == NO_EVIDENCE
 
 
+def test_a_limit_in_which_nothing_can_be_decided_is_said_to_be_one(interpreter):
+    ended = paired(interpreter("healthy"), interpreter("healthy"), "--clock-limit", "0.1")
+
+    assert ended.stdout.splitlines()[0] == "nothing can be decided in 0.2 s"
+    assert "going on for that alone" not in ended.stdout
+    assert (ended.returncode, ended.stderr) == (NO_EVIDENCE, "")
+
+
 def test_an_interrupt_of_what_goes_on_for_the_undecided_ends_with_the_verdict(interpreter, tmp_path):
     (tmp_path / "seen").mkdir()
     alternating = interpreter("alternates")
@@ -305,6 +313,16 @@ def test_an_interrupt_that_python_dropped_is_asked_for_again():
 
     with pytest.raises(KeyboardInterrupt):
         interrupts.check()
+
+
+def test_signals_are_ignored_once_one_is_answered():
+    interrupts = Interrupts()
+    with contextlib.suppress(KeyboardInterrupt):
+        interrupts._take(signal.SIGINT, None)
+
+    interrupts.ignore()
+    interrupts._take(signal.SIGINT, None)
+    interrupts.check()
 
 
 def test_during_a_fork_a_signal_is_remembered_and_raises_nothing():

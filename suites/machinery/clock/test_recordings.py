@@ -18,7 +18,7 @@ import pytest
 from fixtures.clock.estimate import FAMILY, contrasts, estimate, fewest_restarts
 from fixtures.clock.slow_downs import asked_for
 from fixtures.rules.policy import default_policy
-from suites.machinery.clock.calibration import PARTS, RE_PAIRED_SETS, records, repaired_alarms, tables
+from suites.machinery.clock.calibration import EXCHANGED_SETS, PARTS, exchanged_alarms, records, tables
 
 pytestmark = [
     pytest.mark.large_draws,
@@ -41,10 +41,11 @@ def spread(workload, allocator, clock):
     for restart in BLOCKS:
         if restart["allocator"] != allocator:
             continue
-        found = [
-            contrasts({role: [[one[clock] for one in block] for block in both] for role, both in each.items()}, *ROLES)
+        palindromes = [
+            {role: [[one[clock] for one in block] for block in both] for role, both in each.items()}
             for each in restart["blocks"][workload]
         ]
+        found = [contrasts([palindrome], *ROLES) for palindrome in palindromes]
         ratio, repeat = (
             statistics.median(getattr(one, of) for one in found) for of in ("log_ratio", "repeat_log_ratio")
         )
@@ -106,10 +107,10 @@ def test_what_is_known_of_real_releases_is_found(workload, outcome):
 
 
 @pytest.mark.parametrize("runs", [SAME, SAME_EARLIER], ids=["now", "earlier"])
-def test_recorded_restarts_of_the_same_torch_stop_nothing_however_they_are_paired(runs):
-    alarms, sets = repaired_alarms(runs)
+def test_recorded_restarts_of_the_same_torch_stop_nothing_whichever_of_the_workers_is_the_candidates(runs):
+    alarms, sets = exchanged_alarms(runs)
 
-    assert sets == RE_PAIRED_SETS
+    assert sets == EXCHANGED_SETS
     assert alarms < FAMILY * sets / 100
 
 
@@ -127,15 +128,10 @@ def test_all_intervals_of_a_session_hold_together_as_often_as_is_stated(runs, of
 
 
 def test_intervals_that_cover_say_something():
-    """Covering is no feat of one that covers everything: a slow-down is told from none, and from twice as much."""
-
-    def times_the_slow_down(by):
-        return lambda name: 1 + by * (factor_of(name) - 1)
-
+    """Covering is no feat of one that covers everything: a slow-down beyond the margin is told from none."""
     for run in PLANTED:
-        for wrong in (0.0, 2.0):
-            told = {name for name, _ in missed(run, "log_ratios", times_the_slow_down(wrong))}
-            assert {one["name"] for one in run["workloads"] if factor_of(one["name"]) >= 1.5} <= told
+        told = {name for name, _ in missed(run, "log_ratios", lambda _: 1.0)}
+        assert {one["name"] for one in run["workloads"] if factor_of(one["name"]) >= 1.3} <= told
 
 
 def test_the_same_torch_is_never_slower():

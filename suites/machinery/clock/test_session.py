@@ -260,7 +260,7 @@ def test_instructions_are_a_second_witness_of_what_is_undecided():
 
     assert said(1000) == "instructions +0.0 %"
     assert said(1234) == "instructions +23.4 %"
-    assert said(None) == "instructions are not counted here"
+    assert said(None) == "instructions were not counted"
 
 
 def test_instructions_decide_nothing():
@@ -355,6 +355,32 @@ def test_an_extension_ends_as_well():
     assert 60.0 <= machine.now <= 7 * RESTART_SECONDS + 60.0
 
 
+def test_what_cannot_be_run_now_and_then_needs_no_extension():
+    machine = Machine(ratios={"b": [0.95, 1.05] * 50}, unable=[(CANDIDATE, "a")], unable_in=[1])
+    session = held(machine, limit=7 * RESTART_SECONDS, extension=600.0)
+
+    assert session.outcome("a") == "no evidence"
+    assert not session.extended
+
+
+def test_nothing_goes_on_where_nothing_was_measured():
+    said = []
+    session = held(Machine(first_start=600.0), limit=1.0, extension=300.0, announce=lambda *given: said.append(given))
+
+    assert not session.extended
+    assert not said
+
+
+def test_what_may_stop_goes_on_though_others_can_never_be_decided():
+    """`b` is slower for sure, and by more than its margin in some restarts more; `a` is on its margin."""
+    machine = Machine(ratios={"a": [0.8, 1.5] * 50, "b": SUSPECT}, sd={"a": 0.001, "b": 0.001})
+    session = held(machine, limit=8.5 * RESTART_SECONDS, extension=60.0)
+
+    assert session.outcome("a") == "no evidence"
+    assert session.extended
+    assert session.outcome("b") == "regressed"
+
+
 def test_what_is_optional_needs_no_extension():
     asked = [Asked("a", required=True), Asked("b", required=False)]
     session = held(Machine(ratios={"b": [0.95, 1.05] * 50}), asked=asked, limit=6 * RESTART_SECONDS, extension=600.0)
@@ -446,7 +472,10 @@ def test_what_cannot_be_run_when_it_is_to_be_confirmed_is_said_so():
     session = held(Machine(ratios={"b": [1.5]}, unable=[(CANDIDATE, "b")], unable_in=range(FEWEST, FEWEST + 9)))
 
     assert session.outcome("b") == "no evidence"
-    assert verdict(session)[1] == "b: the candidate cannot run it (2 of 2 times): RuntimeError: no such thing"
+    assert (
+        verdict(session)[1]
+        == f"b: the candidate cannot run it ({LOST_AFTER} of {LOST_AFTER} times): RuntimeError: no such thing"
+    )
 
 
 @pytest.mark.parametrize("unable", [[BASELINE], [REPEAT], [BASELINE, REPEAT, CANDIDATE]])
@@ -454,7 +483,7 @@ def test_what_the_baseline_cannot_run_says_nothing_about_the_candidate(unable):
     session = held(Machine(unable=[(role, "b") for role in unable]))
 
     assert session.outcome("b") == "no evidence"
-    assert verdict(session)[1].startswith("b: the baseline cannot run it (2 of 2 times)")
+    assert verdict(session)[1].startswith(f"b: the baseline cannot run it ({LOST_AFTER} of {LOST_AFTER} times)")
 
 
 @pytest.mark.parametrize("role", [BASELINE, REPEAT, CANDIDATE])
