@@ -9,7 +9,7 @@ import pytest
 
 from fixtures.clock.estimate import estimate, fewest_restarts
 from fixtures.clock.restart import BASELINE, CANDIDATE, CONTROL, MOST_PALINDROMES, REPEAT, SLICES
-from fixtures.clock.session import LOST_AFTER, Asked, Session
+from fixtures.clock.session import LANE_BYTES, LOST_AFTER, Asked, Session
 from fixtures.clock.verdict import guards_of, judged, workloads_of
 from fixtures.clock.workers import Side, Unable, WorkerFailed
 from suites.machinery.chance import SURE, fresh_seed
@@ -183,6 +183,16 @@ def test_the_workers_of_a_restart_share_a_core_and_restarts_take_turns():
     assert {len(shared) for shared in cores} == {1}
     # Of two cores, each of more than twenty restarts takes the same one with chance 2**-20.
     assert len(set.union(*cores)) > 1 or len(os.sched_getaffinity(0)) == 1
+
+
+@pytest.mark.parametrize(("lanes_of_memory", "lanes"), [(0.5, 1), (1.5, 1), (2.5, 2), (None, 2)])
+def test_restarts_at_a_time_need_their_memory(monkeypatch, lanes_of_memory, lanes):
+    available = None if lanes_of_memory is None else int(lanes_of_memory * LANE_BYTES)
+    monkeypatch.setattr("fixtures.clock.session.available_bytes", lambda: available)
+    monkeypatch.setattr("fixtures.clock.session.usable_cores", lambda: [0, 1, 2])
+
+    assert Session(OLD, NEW, [], device="cpu", seed=1, deadline=1.0, lanes=2).lanes == lanes
+    assert Session(OLD, NEW, [], device="cuda", seed=1, deadline=1.0, lanes=2).lanes == 1
 
 
 def test_only_what_is_unclear_gets_more_restarts():
