@@ -229,6 +229,15 @@ os.kill(os.getppid(), signal.SIGINT)
 """
 
 
+@pytest.fixture
+def terminal():
+    """Ctrl-C as in a terminal: what a shell starts in the background, as under nohup, ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("terminal")
 def test_an_interrupt_is_the_clocks_to_answer(gate, checkout, wheels):
     """It may end with what it has, and the gate with a verdict."""
     make_wheel(wheels, "2.0")
@@ -240,6 +249,7 @@ def test_an_interrupt_is_the_clocks_to_answer(gate, checkout, wheels):
     assert shown.endswith("verdict on baseline-torch-1.0 and candidate-torch-2.0\n")
 
 
+@pytest.mark.usefixtures("terminal")
 def test_a_clock_that_is_interrupted_and_has_nothing_ends_the_gate(gate, checkout, wheels):
     make_wheel(wheels, "2.0")
     (checkout / "fixtures" / "clock" / "__main__.py").write_text(INTERRUPT + "raise SystemExit(2)")
