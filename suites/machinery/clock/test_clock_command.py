@@ -25,6 +25,7 @@ from fixtures.record.file_names import ROOT
 from suites.machinery.chance import SURE
 from suites.machinery.making import fake_worker, preloaded
 from suites.machinery.making.children import WAIT, is_gone
+from suites.machinery.making.fake_worker import START_SECONDS
 
 pytestmark = [pytest.mark.subprocess, SURE]
 
@@ -282,10 +283,11 @@ def test_a_limit_in_which_nothing_can_be_decided_is_said_to_be_one(interpreter):
 
 
 def test_an_interrupt_of_what_goes_on_for_the_undecided_ends_with_the_verdict(interpreter, tmp_path):
+    """One start tells what there is to time, one is of the first restarts; there is no time for a third."""
     (tmp_path / "seen").mkdir()
-    alternating = interpreter("alternates")
+    slow, limits = interpreter("starts very slowly"), f"{3 * START_SECONDS:g},600"
     with subprocess.Popen(
-        command(interpreter("healthy"), alternating, "--clock-limit", "5,600", "--json", str(tmp_path / "out.json")),
+        command(slow, slow, "--clock-limit", limits, "--json", str(tmp_path / "out.json")),
         cwd=ROOT,
         env=os.environ | {"ACTORS": str(tmp_path / "seen")},
         stdout=subprocess.PIPE,

@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 
 NOISE = 0.01
-ALTERNATION = 0.2
-"""Of the time, up and down from restart to restart: no handful of restarts decides."""
+START_SECONDS = 4.0
+"""Of the part that starts so slowly that the time for a second restart is never there."""
 WORKLOADS = {"init/a": 1e-3, "init/b": 3e-2, "train/a": 2e-4}
 """Name -> seconds of one call."""
 CONTROL = "guard/python"
@@ -41,7 +41,7 @@ PARTS = (
     "cannot init/b",
     "has another python",
     "is another machine",
-    "alternates",
+    "starts very slowly",
 )
 
 
@@ -77,9 +77,7 @@ def main():
     """Answer until the questions end."""
     words = sys.argv[1 : sys.argv.index("-c")]
     part, ratio = words[0], float(words[1]) if len(words) > 1 else 1.0
-    before = 0
     if seen := os.environ.get("ACTORS"):
-        before = len(list(Path(seen).iterdir()))
         Path(seen, str(os.getpid())).touch()
     if part == "dies":
         print("ModuleNotFoundError: No module named 'torch'", file=sys.stderr)
@@ -88,13 +86,13 @@ def main():
         time.sleep(600)
     if part == "starts slowly":
         time.sleep(1.5)
+    if part == "starts very slowly":
+        time.sleep(START_SECONDS)
     if part == "answers without an end":
         sys.stdout.write("x" * (1 << 21))
         sys.stdout.flush()
         time.sleep(600)
     noise = random.gauss(1.0, NOISE)
-    if part == "alternates":  # three to a restart, after the one who says what there is to time
-        noise *= 1 + ALTERNATION * (1 if (before - 1) // 3 % 2 else -1)
     version = "\ud800" if part == "answers half a letter" else "9.9.9"
     say({"torch": version, "python": "3.99.0" if part == "has another python" else "3.98.0", "threads": 1})
     seconds = 0.0
