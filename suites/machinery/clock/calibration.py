@@ -175,7 +175,7 @@ def session(baseline: Side, candidate: Side, asked: Sequence[Asked], limits: Lim
         deadline=time.monotonic() + limits.first,
         lanes=MOST_LANES,
     )
-    held.run(limits.last - limits.first)
+    held.run(limits.extension)
     timed, guards = workloads_of(held), guards_of(held)
     verdict, reason = judged(timed, guards)
     return {

@@ -23,6 +23,7 @@ from fixtures.clock.estimate import (
     fewest_restarts,
     half_width,
     margin_in_reach,
+    relative_logs,
     restarts_that_would_decide,
 )
 from fixtures.clock.restart import SLICES
@@ -227,7 +228,7 @@ def palindrome(seconds_of):
     blocks = {role: [] for role in there}
     for place, role in enumerate((*there, *reversed(there))):
         blocks[role].append([seconds_of(role, place * SLICES + index) for index in range(SLICES)])
-    return contrasts([blocks], "baseline", "candidate", "repeat")
+    return contrasts([relative_logs(blocks)], "baseline", "candidate", "repeat")
 
 
 TRUTH = {"baseline": 1.0, "candidate": 1.5, "repeat": 1.0}
@@ -260,7 +261,7 @@ def test_a_role_that_is_disturbed_now_and_then_is_not_slower_for_it(generator):
     count, palindromes = 20_000, 6
     logs = generator.exponential(0.05, (count, palindromes, 3))
     ratios = logs[..., 1] - (logs[..., 0] + logs[..., 2]) / 2
-    found = [contrasts([blocks_of(log) for log in restart], *TRUTH).log_ratio for restart in logs[:1000]]
+    found = [contrasts([relative_logs(blocks_of(log)) for log in restart], *TRUTH).log_ratio for restart in logs[:1000]]
 
     def deviates(values):
         return abs(np.mean(values)) * math.sqrt(len(values)) / np.std(values)
@@ -280,7 +281,7 @@ def test_guard_and_comparison_are_uncorrelated(generator):
     """Were they not, a session whose guard is quiet would say less of its comparison."""
     count = 2000
     logs = generator.normal(0, 0.05, (count, 3))
-    found = [contrasts([blocks_of(log)], *TRUTH) for log in logs]
+    found = [contrasts([relative_logs(blocks_of(log))], *TRUTH) for log in logs]
     correlation = np.corrcoef([one.log_ratio for one in found], [one.repeat_log_ratio for one in found])[0, 1]
 
     assert within_chance(2 * stats.norm.sf(abs(correlation) * math.sqrt(count)))

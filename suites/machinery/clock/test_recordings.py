@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.clock.estimate import FAMILY, contrasts, estimate, fewest_restarts
+from fixtures.clock.estimate import FAMILY, contrasts, estimate, fewest_restarts, relative_logs
 from fixtures.clock.slow_downs import asked_for
 from fixtures.rules.policy import default_policy
 from suites.machinery.clock.calibration import EXCHANGED_SETS, PARTS, exchanged_alarms, records, tables
@@ -45,7 +45,7 @@ def spread(workload, allocator, clock):
             {role: [[one[clock] for one in block] for block in both] for role, both in each.items()}
             for each in restart["blocks"][workload]
         ]
-        found = [contrasts([palindrome], *ROLES) for palindrome in palindromes]
+        found = [contrasts([relative_logs(palindrome)], *ROLES) for palindrome in palindromes]
         ratio, repeat = (
             statistics.median(getattr(one, of) for one in found) for of in ("log_ratio", "repeat_log_ratio")
         )
