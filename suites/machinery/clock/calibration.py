@@ -3,8 +3,9 @@
     nox -s calibrate -- [--part PART ...] [--runs N] [--file FILE] [--clock-limit FIRST[,LAST]]
                           [--workloads PATTERN ...] [--only PATTERN]
 
-Parts: `same` (one torch on both sides), `planted` (a known share of the work is done again), `releases` (two pairs of
-real ones), `benchmark` (pytest-benchmark twice in a row, compared at mean:10 %), `pyperf` (the same with pyperf).
+Parts: `same` (one torch on both sides), `planted` (the same, but 20 or 30 % of the candidate's calls of nine workloads
+are done again), `margin` (5 or 10 % of them), `releases` (two pairs of real ones), `benchmark` (pytest-benchmark twice
+in a row, compared at mean:10 %), `pyperf` (the same with pyperf).
 Without a part, or when all runs are there, the table of whatever the file has is printed. Stop it when you like: it
 goes on where the file ends.
 """
@@ -51,20 +52,27 @@ from fixtures.rules.policy import default_policy
 
 FILE = ROOT / "reports" / "runs" / "clock-calibration.jsonl"
 
-PARTS = ("same", "planted", "releases", "benchmark", "pyperf")
+PARTS = ("same", "planted", "margin", "releases", "benchmark", "pyperf")
 
 LIMITS = Limits(150, 300)
 """Seconds of a session: a gate's."""
 
-SHARES = tuple(Fraction(share, 100) for share in (5, 10, 20, 30, 50))
-"""Of the work, done again: half the margin, the margin, and 10, 20 and 40 % beyond it."""
+SHARES = {"planted": (Fraction(1, 5), Fraction(3, 10)), "margin": (Fraction(1, 20), Fraction(1, 10))}
+"""Part -> shares of the work that are done again: 10 and 20 % beyond the margin; half of it, and all of it."""
 
 PLANTED_IN = (
     "init/kaiming_normal_/1024x1024/float32",
+    "init/kaiming_normal_/1024x1024/bfloat16",
+    "init/kaiming_uniform_/1024x1024/float32",
+    "init/kaiming_uniform_/1024x1024/bfloat16",
+    "init/xavier_normal_/1024x1024/float32",
+    "init/kaiming_normal_/512x512x3x3/float32",
     "init/orthogonal_/256x256/float32",
     "train/tutorial/step/adam/float32",
+    "train/tutorial/step/adam/bfloat16",
 )
-"""Calls of 1 to 4 ms; with SHARES they make fifteen workloads, and a gate requires sixteen."""
+"""Of the workloads that a gate requires with a margin of 10 %, those with the shortest calls: to do a part of them
+again takes a slice of several. Five of them, drawn in each session, have the first share, and the others the second."""
 
 
 RELEASES = (("2.6.0", "2.13.0"), ("2.13.0", "2.14.1"))
@@ -92,7 +100,7 @@ class Options:
 
     Attributes:
         only: pattern of the cases to run, such as '2.6.0*'.
-        patterns: of the required workloads to ask for in `same` and `releases`; none: all.
+        patterns: of the required workloads to ask for, but in `benchmark` and `pyperf`; none: all.
         pythons: release -> an interpreter that has it.
     """
 
@@ -198,14 +206,20 @@ def _same(options: Options) -> Iterator[Run]:
     yield SAME, lambda: _gated(options, SAME, SAME)
 
 
-def _planted(options: Options) -> Iterator[Run]:
-    asked = [
-        Asked(slowed(name, float(1 + share)), required=True, multiple_of=share.denominator)
-        for name in PLANTED_IN
-        for share in SHARES
-    ]
-    candidate = _side("candidate", options, SAME, {PLANTED: "1"})
-    yield SAME, lambda: session(_side("baseline", options, SAME), candidate, asked, options.limits)
+def _planted(options: Options, shares: Sequence[Fraction]) -> Iterator[Run]:
+    def run() -> dict[str, Any]:
+        baseline, candidate = _side("baseline", options, SAME), _side("candidate", options, SAME, {PLANTED: "1"})
+        drawn = random.sample(PLANTED_IN, len(PLANTED_IN))
+        share_of = dict(zip(drawn, itertools.cycle(shares), strict=False))
+        asked = [
+            Asked(slowed(one.name, float(1 + share)), required=True, multiple_of=share.denominator)
+            if (share := share_of.get(one.name))
+            else one
+            for one in required(baseline, options.patterns)
+        ]
+        return session(baseline, candidate, asked, options.limits)
+
+    yield SAME, run
 
 
 def _releases(options: Options) -> Iterator[Run]:
@@ -256,7 +270,7 @@ def _pyperf(options: Options) -> Iterator[Run]:
 
 RUNS: dict[str, Callable[[Options], Iterator[Run]]] = {
     "same": _same,
-    "planted": _planted,
+    **{part: partial(_planted, shares=shares) for part, shares in SHARES.items()},
     "releases": _releases,
     "benchmark": _benchmark,
     "pyperf": _pyperf,
@@ -268,7 +282,7 @@ def tables(file: Path) -> Iterator[Table]:
     if same := records(file, "same"):
         yield _table_of_same(same)
         yield _table_of_workloads(same)
-    if planted := records(file, "planted"):
+    if planted := [run for part in SHARES for run in records(file, part)]:
         yield _table_of_planted(planted)
     if releases := records(file, "releases"):
         yield _table_of_releases(releases)

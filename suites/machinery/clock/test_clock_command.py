@@ -196,6 +196,11 @@ def test_another_python_is_named_when_the_control_moves(interpreter, tmp_path):
         (["--json", "/proc/out.json"], "No such file or directory: '/proc/"),
         (["--json", "/"], "is a folder"),
         (["--device", "abacus"], f"--device abacus: {', '.join(DEVICES)} are accepted"),
+        (["--instructions", "abacus"], "--instructions abacus: processor, valgrind are accepted"),
+        (
+            ["--instructions", "valgrind", "--device", "cuda"],
+            "it counts what the processor does, and the clock times cuda",
+        ),
         (["--fast"], "No such option: --fast"),
     ],
 )
@@ -391,6 +396,26 @@ def on_terminal(columns, *arguments):
             pass
     os.close(parent)
     return shown.decode()
+
+
+def test_valgrind_is_looked_for_before_anything_is_timed(interpreter):
+    healthy = interpreter("healthy")
+    ended = paired(healthy, healthy, "--instructions", "valgrind", PATH="/nowhere")
+
+    assert ended.stderr == "error: --instructions valgrind: there is no program of this name\n"
+    assert (ended.returncode, ended.stdout) == (NO_EVIDENCE, "")
+
+
+def test_nothing_is_counted_where_all_is_decided(interpreter, tmp_path):
+    program = tmp_path / "bin" / "valgrind"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\nexit 1\n")
+    program.chmod(0o755)
+    path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
+    ended = paired(interpreter("healthy"), interpreter("healthy"), "--instructions", "valgrind", PATH=path)
+
+    assert ended.returncode == PASS, ended.stdout + ended.stderr
+    assert "Valgrind" not in ended.stdout
 
 
 @pytest.mark.parametrize("columns", [80, 140])

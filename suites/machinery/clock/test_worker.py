@@ -13,6 +13,7 @@ from fixtures.clock.scheduled_clock import running_clock
 from fixtures.clock.slow_downs import PLANTED, slowed
 from fixtures.clock.workers import Side, Unable, Worker, WorkerFailed
 from fixtures.target.device import Cpu
+from suites.machinery.making.children import is_gone
 
 pytestmark = pytest.mark.subprocess
 
@@ -69,6 +70,16 @@ def test_what_is_allocated_is_counted_exactly(worker):
     parameters = 784 * 256 + 256 + 256 * 128 + 128 + 128 * 10 + 10
 
     assert {worker.count_of("allocate", workload="construct/tutorial") for _ in range(3)} == {4 * parameters}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="children are forked")
+def test_a_child_that_repeats_calls_has_ended_when_it_is_named(worker):
+    children = {worker.count_of("repeat", workload=SOON, calls=calls) for calls in (0, 3)}
+
+    assert len(children) == 2
+    assert all(is_gone(child) for child in children)
+    with pytest.raises(Unable, match="init/nothing, called 1 times in a child, ended it with exit status 1"):
+        worker.count_of("repeat", workload="init/nothing", calls=1)
 
 
 def test_an_unknown_workload_is_an_answer(worker):

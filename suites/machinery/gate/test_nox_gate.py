@@ -223,6 +223,18 @@ def test_the_clock_is_told_its_limits(gate, checkout, wheels):
     assert "--clock-limit 60,120" in next(line for line in shown.splitlines() if "the same again" in line)
 
 
+def test_the_clock_is_told_what_is_to_count(gate, checkout, wheels, monkeypatch):
+    make_wheel(wheels, "2.0")
+    monkeypatch.setattr("fixtures.gate.options.reason_not_to_count", lambda *_: None)
+
+    code, shown = gate("--instructions", "valgrind")
+
+    assert code == 0
+    words = json.loads((run_of(checkout, "candidate") / "timings.json").read_text())
+    assert words[words.index("--instructions") + 1] == "valgrind"
+    assert "--instructions valgrind" in next(line for line in shown.splitlines() if "the same again" in line)
+
+
 INTERRUPT = """\
 import os, signal
 os.kill(os.getppid(), signal.SIGINT)
@@ -548,6 +560,10 @@ def test_a_full_disk_decides_nothing(gate, checkout, leave):
         (["--timeout", "0"], "argument --timeout: '0' is not a number of seconds above 0"),
         (["--timeout", "inf"], "argument --timeout: 'inf' is not a number of seconds above 0"),
         (["--device", "cpu cuda"], "argument --device: 'cpu cuda' is not a list of devices such as cpu,cuda"),
+        (
+            ["--instructions", "valgrind", "--device", "cuda,cpu"],
+            "--instructions valgrind: it counts what the processor does, and the clock times cuda",
+        ),
         (["--target", "my-init"], "argument --target: 'my-init' is neither a dotted module name nor a .py file"),
         (["--policy", "none.toml"], "--policy: none.toml does not exist"),
         (["--waivers", "none.toml"], "--waivers: none.toml does not exist"),

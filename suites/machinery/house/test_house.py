@@ -377,6 +377,7 @@ def asks_for_a_device_by_name(file: Path) -> int:
 
 ASKED_BY_NAME = {
     "fixtures.clock.session": 1,  # imports no torch, and so no device
+    "fixtures.record.choices": 1,  # Valgrind simulates a processor
     "fixtures.clock.workloads": 1,  # a context manager on the processor alone would be timed
     "fixtures.rounding.precision": 1,  # oneDNN is a setting of the processor's
     "fixtures.weights.streams": 2,  # torch.random is the processor's, torch.<name> each other's

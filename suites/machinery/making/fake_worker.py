@@ -73,6 +73,21 @@ def spoilt(part, slices):
     }.get(part)
 
 
+ROUNDS = 50_000
+"""Of a loop, in a call that a child makes: some five million instructions; a healthy worker's."""
+
+
+def in_a_child(rounds):
+    """The process that has gone round, and ended."""
+    child = os.fork()
+    if child == 0:
+        for _ in range(rounds):
+            pass
+        os._exit(0)
+    os.waitpid(child, 0)
+    return child
+
+
 def main():
     """Answer until the questions end."""
     words = sys.argv[1 : sys.argv.index("-c")]
@@ -131,6 +146,10 @@ def main():
                 say({"count": round(ratio * (1 << 20))})
             case "instructions":
                 say({"count": None})
+            case "repeat" if part == "cannot init/b" and question["workload"] == "init/b":
+                say({"error": "AttributeError: no such function"})
+            case "repeat":
+                say({"count": in_a_child(question["calls"] * round(ratio * ROUNDS))})
 
 
 if __name__ == "__main__":
