@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import threading
 import warnings
 from types import SimpleNamespace
 
@@ -18,6 +19,7 @@ from suites.framework import exact_claims
 from suites.machinery.chance import SURE
 from suites.machinery.making.answers import answers, target_of, violation
 from suites.machinery.proofs import proves
+from suites.weights import test_abilities as abilities
 from suites.weights import test_autograd as autograd
 from suites.weights import test_calculate_gain as gains
 from suites.weights import test_contract as contract
@@ -29,7 +31,7 @@ from suites.weights import test_layouts as layouts
 
 pytestmark = SURE
 
-MODULES = (autograd, gains, contract, determinism, digests, fans, scaling, layouts)
+MODULES = (abilities, autograd, gains, contract, determinism, digests, fans, scaling, layouts)
 ASKING = [
     pytest.param(test, id=name)
     for module in MODULES
@@ -446,6 +448,64 @@ for function, sights in {
     knows_everything: [(gains.REFUSED_SLOPE, PARAMETER_TEST), (gains.REFUSED_NAME, PARAMETER_TEST)],
 }.items():
     see_planted(function.__name__, target_of(calculate_gain=function), *sights)
+
+
+# Abilities.
+
+
+def able(name):
+    return f"{abilities.ABILITY}.{name}", abilities.test_an_initializer_can_do_more_than_draw
+
+
+@seen_by(able("capture"), able("vmap"))
+def looks_at_what_it_drew(fill, tensor, options):
+    filled = fill(tensor, **vars(options))
+    return filled if bool(filled.isfinite().all()) else fill(tensor, **vars(options))
+
+
+@seen_by(able("default_dtype"), able("default_device"))
+def draws_as_the_defaults_say(fill, tensor, options):
+    with torch.no_grad():
+        return tensor.copy_(fill(torch.empty(tensor.shape), **vars(options)))
+
+
+@seen_by(able("mode"))
+def draws_again_for_a_parameter(fill, tensor, options):
+    for _ in range(1 + isinstance(tensor, torch.nn.Parameter)):
+        fill(tensor, **vars(options))
+    return tensor
+
+
+@seen_by(able("generator"))
+def draws_too_wide_from_a_generator(fill, tensor, options):
+    filled = fill(tensor, **vars(options))
+    with torch.no_grad():
+        return filled if options.generator is None else filled.mul_(1.03)
+
+
+@seen_by(able("thread"))
+def draws_once_for_each_thread(fill, tensor, options):
+    if threading.current_thread() is not threading.main_thread():
+        torch.rand(1)
+    return fill(tensor, **vars(options))
+
+
+@seen_by(able("parametrized"))
+def says_nothing_of_what_is_lost(fill, tensor, options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return fill(tensor, **vars(options))
+
+
+EARLIER = []
+
+
+@seen_by(able("copied"))
+def writes_to_the_one_before_as_well(fill, tensor, options):
+    for weight in (*EARLIER, tensor):
+        fill(weight, **vars(options))
+    EARLIER[:] = [tensor]
+    return tensor
 
 
 @pytest.mark.parametrize(("family", "test", "target"), PLANTED)
