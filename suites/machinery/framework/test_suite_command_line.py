@@ -423,7 +423,10 @@ def test_another_defect_under_a_known_ones_claims_stops(tmp_path, plugin, asked,
     ended = preloaded.run(*usual, "--run-dir", tmp_path / "run", PYTHONPATH=str(tmp_path))
 
     assert ended.returncode == code, ended.stdout
-    assert [claim for claim in answers(tmp_path / "run") if claim.verdict is Verdict.VIOLATED]
+    seen = [claim for claim in answers(tmp_path / "run") if claim.verdict is Verdict.VIOLATED]
+    # Whether torch's own gelu has the defect depends on the instructions that the processor has.
+    sound = asked == GELU and not plugin and not torch.nn.functional.gelu(torch.full((2,), torch.inf)).isnan().any()
+    assert bool(seen) != sound
 
 
 def test_what_is_known_of_torch_is_known_whatever_the_target_is(tmp_path):

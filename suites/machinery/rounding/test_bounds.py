@@ -165,6 +165,12 @@ def test_the_worst_of_several_comparisons_speaks_for_all():
     assert Compared.of(parts) == Compared(12, 7.0, "seven", 4, "six")
 
 
+def test_what_is_wrong_without_a_size_is_told_wherever_it_stands():
+    held, wrong = Compared(1, 0.0), Compared(1, 0.0, "was changed")
+
+    assert [Compared.of(parts).counterexample for parts in ([held, wrong], [wrong, held])] == ["was changed"] * 2
+
+
 def test_bits_tell_zeros_apart_and_nan_from_nothing():
     assert same_bits(torch.tensor([math.nan, 0.0]), torch.tensor([math.nan, 0.0])).all()
     assert not same_bits(torch.tensor([0.0]), torch.tensor([-0.0])).all()

@@ -457,10 +457,28 @@ def able(name):
     return f"{abilities.ABILITY}.{name}", abilities.test_an_initializer_can_do_more_than_draw
 
 
-@seen_by(able("capture"), able("vmap"))
-def looks_at_what_it_drew(fill, tensor, options):
-    filled = fill(tensor, **vars(options))
-    return filled if bool(filled.isfinite().all()) else fill(tensor, **vars(options))
+def looks_at_what_it_drew(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu"):
+    filled = init.kaiming_normal_(tensor, a, mode, nonlinearity)
+    return filled if bool(filled.isfinite().all()) else init.kaiming_normal_(tensor, a, mode, nonlinearity)
+
+
+LOOKS = target_of(kaiming_normal_=looks_at_what_it_drew)
+
+see_planted("looks_at_what_it_drew", LOOKS, able("capture"), able("vmap"))
+
+
+def test_what_breaks_the_graph_is_the_look_and_not_the_call():
+    found = {claim.family: claim for claim in itertools.islice(answers(able("capture")[1], LOOKS), 9)}
+
+    for name in ("capture", "vmap"):
+        assert "data-dependent" in found[f"weights.ability.{name}"].counterexample.lower()
+
+
+def test_torch_has_every_ability_but_one():
+    claims = answers(able("capture")[1], target_of(), lambda subject: subject.initializer in KAIMING)
+    lacking = [claim.family for claim in claims if claim.verdict is not Verdict.HOLDS]
+
+    assert lacking == ["weights.ability.parametrized"] * len(KAIMING)
 
 
 @seen_by(able("default_dtype"), able("default_device"))
