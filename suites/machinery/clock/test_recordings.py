@@ -160,6 +160,7 @@ def test_the_table_of_planted_slow_downs_counts_by_workload_and_factor():
 
     assert columns["truth"] == [f"{truth:g}" for _, truth in sorted(cases)]
     assert columns["runs"] == [str(cases[case]) for case in sorted(cases)]
+    assert columns["covered"] == [f"{cases[case]} of {cases[case]}" for case in sorted(cases)]
 
 
 def test_a_file_that_was_cut_off_goes_on(tmp_path):

@@ -253,11 +253,12 @@ def test_the_time_limit_is_kept_and_the_confirmation_has_its_share():
 
 
 def test_what_is_undecided_says_what_was_excluded_and_what_would_exclude_more():
-    reason = verdict(held(Machine(ratios={"a": UNCLEAR}, sd={"a": 0.001}), limit=120.0))[1]
+    # Some thirty restarts: of an even number or an odd one, the sd is between 22.6 and 22.8 %.
+    reason = verdict(held(Machine(ratios={"a": UNCLEAR}, sd={"a": 0.001}), limit=30 * RESTART_SECONDS))[1]
 
     assert re.fullmatch(
         r"a: not slower than 1\.\d\d times; \d+ restarts would exclude 1\.10 "
-        r"\(\d+ so far, sd 2[23]\.\d % from restart to restart\); instructions \+0\.0 %",
+        r"\(\d+ so far, sd 22\.\d % from restart to restart\); instructions \+0\.0 %",
         reason,
     )
 
