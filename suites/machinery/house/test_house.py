@@ -55,6 +55,10 @@ ROOMS: dict[str, set[str]] = {
         *("fixtures.record", "fixtures.statistics", "fixtures.rounding"),
         *("fixtures.propagation.laws", "fixtures.propagation.readings"),
     },
+    "fixtures.model": {
+        *("fixtures.record", "fixtures.statistics", "fixtures.target", "fixtures.weights", "fixtures.audit"),
+        "fixtures.rounding",
+    },
     "fixtures.faults": {"fixtures.record", "fixtures.statistics", "fixtures.propagation.networks"},
     "reports.comparison": {"fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.words"},
     "reports.drift": {
@@ -62,12 +66,13 @@ ROOMS: dict[str, set[str]] = {
         *("fixtures.weights", "fixtures.training", "reports.comparison"),
     },
     "reports.verdict": {
-        *("fixtures.record", "fixtures.rules", "fixtures.words", "fixtures.clock"),
-        *("reports.comparison", "reports.drift"),
+        *("fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.words", "fixtures.clock"),
+        *("fixtures.model", "reports.comparison", "reports.drift"),
     },
     "reports.view": {
         *("fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.words", "fixtures.clock"),
-        *("fixtures.weights", "fixtures.training", "reports.comparison", "reports.drift", "reports.verdict"),
+        *("fixtures.weights", "fixtures.training", "fixtures.model"),
+        *("reports.comparison", "reports.drift", "reports.verdict"),
     },
     "reports.renderers": {
         *("fixtures.record", "fixtures.statistics", "fixtures.words"),
@@ -75,7 +80,8 @@ ROOMS: dict[str, set[str]] = {
     },
     "reports.commands": {
         *("fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.words", "fixtures.clock"),
-        *("fixtures.weights", "reports.comparison", "reports.verdict", "reports.view", "reports.renderers"),
+        *("fixtures.weights", "fixtures.model"),
+        *("reports.comparison", "reports.verdict", "reports.view", "reports.renderers"),
     },
     "reports.__main__": {"reports.commands"},
     "suites.framework": {
