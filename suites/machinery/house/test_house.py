@@ -52,7 +52,7 @@ ROOMS: dict[str, set[str]] = {
     "fixtures.training": {"fixtures.record", "fixtures.statistics", "fixtures.weights", "fixtures.rounding"},
     "fixtures.operations": {"fixtures.record", "fixtures.statistics", "fixtures.weights", "fixtures.rounding"},
     "fixtures.audit": {
-        *("fixtures.record", "fixtures.statistics", "fixtures.rounding"),
+        *("fixtures.record", "fixtures.statistics", "fixtures.target", "fixtures.rounding"),
         *("fixtures.propagation.laws", "fixtures.propagation.readings"),
     },
     "fixtures.model": {
@@ -290,7 +290,7 @@ PROSE = (".md", ".toml", ".yml", ".css", ".js", ".j2")
 NAMED = re.compile(r"(?<![\w/.{}<*-])((?:[\w.-]+/)*[\w-]+\.(?:py|toml|md|yml|j2|js|css))\b(?!\()")
 
 OF_OTHERS = {
-    *("file.py", "my_init.py", "policy.toml", "waivers.toml", "ci/waivers.toml"),
+    *("file.py", "my_init.py", "my_model.py", "policy.toml", "waivers.toml", "ci/waivers.toml"),
     *("verdict.md", "OWNER/kaiming-gate/.github/workflows/gate.yml"),
 }
 """Files of a user's, of torch's, or that a run writes."""
