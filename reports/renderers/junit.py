@@ -20,8 +20,8 @@ from reports.view.gate import GateView
 def gate_junit(view: GateView) -> bytes:
     """The verdict as an XML document."""
     cases = [*map(_of_claim, view.claims), *_of_the_rest(view)]
-    torches = f"torch {view.torches[0]} to {view.torches[1]}"
-    suite = ElementTree.Element("testsuite", name=printable(f"Kaiming Gate, {torches}"), tests=str(len(cases)))
+    steps = ", ".join(f"{step.name} {step.baseline} to {step.candidate}" for step in view.steps)
+    suite = ElementTree.Element("testsuite", name=printable(f"Kaiming Gate, {steps}"), tests=str(len(cases)))
     for counted, element in (("failures", "failure"), ("skipped", "skipped"), ("errors", "error")):
         suite.set(counted, str(sum(case.find(element) is not None for case in cases)))
     suite.extend(cases)

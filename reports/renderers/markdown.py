@@ -50,9 +50,10 @@ def as_text(text: object) -> str:
 
 
 def _sections(view: GateView) -> Iterator[Iterable[str]]:
-    before, after = map(as_text, view.torches)
-    yield [f"## {view.outcome.sign} {view.outcome.upper()}: torch {before} → {after}"]
+    steps = (f"{as_text(step.name)} {as_text(step.baseline)} → {as_text(step.candidate)}" for step in view.steps)
+    yield [f"## {view.outcome.sign} {view.outcome.upper()}: {', '.join(steps)}"]
     yield [as_text(view.bottom_line)]
+    yield [as_text(view.brought)] if view.brought else []
     yield [f"{number}. {_reason(reason)}" for number, reason in enumerate(view.top, start=1)]
     yield [f"**Next:** {view.advice}"]
     if view.rerun:

@@ -73,11 +73,12 @@ def _style(outcome: Outcome) -> str:
 
 
 def _headline(view: GateView) -> Iterator[RenderableType]:
-    versions = f"  torch {view.torches[0]} -> {view.torches[1]}"
-    yield text((f" {view.outcome.upper()} ", f"{_style(view.outcome)} reverse"), versions)
+    versions = ", ".join(f"{step.name} {step.baseline} -> {step.candidate}" for step in view.steps)
+    yield text((f" {view.outcome.upper()} ", f"{_style(view.outcome)} reverse"), f"  {versions}")
     yield Hanging("", text(view.bottom_line))
-    if view.asked:
-        yield text((view.asked, "dim"))
+    for line in (view.brought, view.asked):
+        if line:
+            yield text((line, "dim"))
 
 
 def _top_reasons(reasons: tuple[Reason, ...]) -> Iterator[RenderableType]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
+from packaging.requirements import InvalidRequirement, Requirement
 
 from fixtures.clock.results import Pairing
 from fixtures.record.claim import Verdict
@@ -31,10 +32,11 @@ from reports.comparison.false_alarms import FalseAlarms, claim_looks, false_alar
 from reports.drift import Drift, drift_looks, drifts
 from reports.drift.kinds import Kind
 from reports.drift.topics import topics
+from reports.verdict.intent import ABSENT, Intent, intent
 from reports.verdict.reasons import Outcome, Reason, area_of
 from reports.verdict.speed import UNCLEAR, SpeedFinding, speed_findings, speed_looks
 
-VERDICT_SCHEMA = 4
+VERDICT_SCHEMA = 5
 
 UNUSED = "waiver.unused"
 
@@ -87,6 +89,7 @@ class GateVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """Decision of the gate and its reasons; verdict.json.
 
     Attributes:
+        intent: packages other than torch that were meant to differ.
         reasons: the most important first.
         changes: every planned claim but those that hold on both sides.
         drifts: what changed though it may be right on both sides.
@@ -102,6 +105,7 @@ class GateVerdict(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int
     baseline: Side
     candidate: Side
+    intent: Intent
     plan: dict[str, str]
     reasons: tuple[Reason, ...]
     counts: tuple[FamilyCount, ...]
@@ -145,6 +149,7 @@ def gate(
     drifted = drifts(baseline, candidate, changes)
     timed = speed_findings(pairing, policy.speed)
     plan = baseline.plan or candidate.plan
+    intended = intent(baseline.environment, candidate.environment)
     looks = (*drift_looks(baseline, candidate, changes), *speed_looks(pairing, policy.speed))
     chance = false_alarms((*claim_looks(statistical(candidate)), *looks), policy)
     refuse_broken_promise(chance, plan)
@@ -160,7 +165,7 @@ def gate(
         *judge.conformance(changes),
         *judge.completeness(baseline, candidate, changes),
         *judge.drift(drifted, streams),
-        *judge.surroundings(baseline.environment, candidate.environment),
+        *judge.surroundings(baseline.environment, candidate.environment, intended),
         *judge.speed(timed),
         *_of_waivers(applied),
     ]
@@ -182,6 +187,7 @@ def gate(
         exit_code=outcome.exit_code,
         baseline=sides[0],
         candidate=sides[1],
+        intent=intended,
         plan=_asked(plan),
         reasons=tuple(reasons),
         counts=family_counts(changes),
@@ -346,17 +352,22 @@ class _Judge:
                     details = topic.members[0].rerun
                     yield from self._reason(f"drift.{kind}", topic.text, names, details=details, waivers=waivers)
 
-    def surroundings(self, before: Environment | None, after: Environment | None) -> Iterator[Reason]:
-        """Reasons from differences other than torch."""
+    def surroundings(self, before: Environment | None, after: Environment | None, meant: Intent) -> Iterator[Reason]:
+        """Reasons from differences other than torch and what was meant to differ."""
         if before is None or after is None:
             return
         packages = [
-            {name: version for name, version in side.packages.items() if not _OF_TORCH.fullmatch(name)}
+            {
+                name: version
+                for name, version in side.packages.items()
+                if name not in meant.names and not _OF_TORCH.fullmatch(name)
+            }
             for side in (before, after)
         ]
+        but = first_few(["torch", *(step.name for step in meant.named)], 5)
         pythons = [{"python": side.python} for side in (before, after)]
         differing = {
-            "surroundings.packages": ("versions of packages other than torch differ", _differences(*packages)),
+            "surroundings.packages": (f"versions of packages other than {but} differ", _differences(*packages)),
             "surroundings.machine": ("the machines differ", _differences(before.machine, after.machine)),
             "surroundings.python": (
                 "Python differs",
@@ -480,7 +491,7 @@ _OF_TORCH = re.compile(r"torch|triton|pytorch-triton.*|(nvidia|cuda)-.*")
 def _differences(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
     """Differences by name; long values (lists of CPU flags) are not shown."""
     names = [name for name in sorted(before.keys() | after.keys()) if before.get(name) != after.get(name)]
-    values = [(str(before.get(name, "none")), str(after.get(name, "none"))) for name in names]
+    values = [(str(before.get(name, ABSENT)), str(after.get(name, ABSENT))) for name in names]
     return [
         f"{name} ({old} -> {new})" if max(len(old), len(new)) <= LONGEST_VALUE else name
         for name, (old, new) in zip(names, values, strict=True)
@@ -503,11 +514,26 @@ def plan_options(plan: Plan) -> dict[str, str]:
 
 def _rerun(baseline: Run, candidate: Run) -> str | None:
     versions = [_RELEASED.fullmatch(run.torch_version) for run in (baseline, candidate)]
-    plan = baseline.plan
-    if plan is None or not all(versions):
+    plan, added = baseline.plan, list(_added(baseline, candidate))
+    if plan is None or not all(versions) or not all(_is_of_an_index(requirement) for _, requirement in added):
         return None
     before, after = (match[1] for match in versions if match)
-    options = {"--baseline": before, "--candidate": after, **plan_options(plan)}
+    options = [("--baseline", before), ("--candidate", after), *added, *plan_options(plan).items()]
     if plan.selection:
-        options["-k"] = plan.selection
-    return shlex.join(["nox", "-s", "gate", "--", *(word for option in options.items() for word in option)])
+        options.append(("-k", plan.selection))
+    return shlex.join(["nox", "-s", "gate", "--", *(word for option in options for word in option)])
+
+
+def _added(baseline: Run, candidate: Run) -> Iterator[tuple[str, str]]:
+    """Options that add what was added to two runs: each with its requirement."""
+    before, after = (list(run.environment.added) if run.environment else [] for run in (baseline, candidate))
+    yield from (("--with", each) for each in before if each in after)
+    yield from (("--with-baseline", each) for each in before if each not in after)
+    yield from (("--with-candidate", each) for each in after if each not in before)
+
+
+def _is_of_an_index(requirement: str) -> bool:
+    try:
+        return Requirement(requirement).url is None
+    except InvalidRequirement:
+        return False

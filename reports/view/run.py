@@ -85,6 +85,7 @@ def _facts(found: Environment) -> dict[str, str]:
         **{f"torch {name}": value for name, value in found.torch.items()},
         **found.machine,
         **{f"option {name}": value for name, value in found.options.items()},
+        **{f"added {name}": ", ".join(brought) for name, brought in found.added.items()},
         "packages": ", ".join(f"{name} {version}" for name, version in found.packages.items()),
     }
     return {name: str(value) for name, value in facts.items()}

@@ -1,5 +1,6 @@
 """`nox -s gate` from command line to exit status; frameworks, suite and reports are stand-ins of a few lines."""
 
+import itertools
 import json
 import os
 import shutil
@@ -566,6 +567,46 @@ def test_a_full_disk_decides_nothing(gate, checkout, leave):
         ),
         (["--target", "my-init"], "argument --target: 'my-init' is neither a dotted module name nor a .py file"),
         (["--policy", "none.toml"], "--policy: none.toml does not exist"),
+        (["--model", "none.py"], "--model: none.py does not exist"),
+        (["--with", "model=4"], "--with: 'model=4' is no requirement ("),
+        (["--with-baseline", "-e ."], "--with-baseline: '-e .' is no requirement ("),
+        (["--with", "torch==2.6"], "--with: 'torch==2.6' names torch, which --baseline and --candidate name\n"),
+        (
+            ["--with-candidate", "torch"],
+            "--with-candidate: 'torch' names torch, which --baseline and --candidate name\n",
+        ),
+        (
+            ["--with", "a", "--with-candidate", "b", "--with-candidate", "A==2"],
+            "--with-candidate: a is in --with, too, which is for both sides\n",
+        ),
+        (
+            ["--baseline", "run", "--with-baseline", "a"],
+            "--with-baseline: the baseline is a run that was made, with the packages that it had\n",
+        ),
+        (
+            ["--candidate", "./python", "--with", "a"],
+            "--with: the candidate {base}/python is run as it is, nothing is installed into it; "
+            "bring the packages in it yourself; --with-baseline is for the other side\n",
+        ),
+        (
+            ["--baseline", "./python", "--with", "a"],
+            "--with: the baseline {base}/python is run as it is, nothing is installed into it; "
+            "bring the packages in it yourself; --with-candidate is for the other side\n",
+        ),
+        (
+            ["--baseline", "./python", "--candidate", "./python", "--with", "a"],
+            "--with: the baseline {base}/python is run as it is, nothing is installed into it; "
+            "bring the packages in it yourself\n",
+        ),
+        (
+            ["--baseline", "run", "--candidate", "./python", "--with", "a"],
+            "--with: the candidate {base}/python is run as it is, nothing is installed into it; "
+            "bring the packages in it yourself\n",
+        ),
+        (
+            ["--candidate", "./python", "--with-candidate", "a"],
+            "--with-candidate: the candidate {base}/python is run as it is, nothing is installed into it; bring the ",
+        ),
         (["--waivers", "none.toml"], "--waivers: none.toml does not exist"),
         (["--target", "no/such.py"], "--target: no/such.py does not exist"),
         (
@@ -579,11 +620,12 @@ def test_a_full_disk_decides_nothing(gate, checkout, leave):
 def test_a_wrong_option_is_refused_in_one_line_before_anything_is_made(first_gate, checkout, arguments, said):
     (checkout / "run").mkdir()
     (checkout / "run" / "plan.json").write_text("{}")
+    (checkout / "python").symlink_to(sys.executable)
 
     code, shown = first_gate(*arguments)
 
     assert code == 2
-    assert shown.startswith(f"gate: {said}")
+    assert shown.startswith(f"gate: {said.replace('{base}', str(checkout))}")
     assert shown.count("\n") == 1
     assert not (checkout / ".nox").exists()
 
@@ -598,6 +640,87 @@ def test_options_in_force(checkout):
     assert options.suite == ("--tier", "full", "--seed", str(options.seed), "--target", str(checkout / "init.py"))
     with pytest.raises(OptionError):
         parse_options(["--targ", "init.py"], project, checkout)
+
+
+def test_packages_of_the_users_own_lie_beside_both_torches_or_one_and_are_recorded(gate, checkout, wheels):
+    for version in ("4.0", "5.0"):
+        make_wheel(wheels, version, name="model")
+    make_wheel(wheels, "1.0", name="tool")
+
+    code, shown = gate(
+        *("--candidate", "1.0", "--with", "tool==1.0", "--seed", "7"),
+        *("--with-baseline", "model==4.0", "--with-candidate", "model>=5", "--no-clock"),
+    )
+
+    assert code == 0
+    assert shown.startswith(
+        "gate: 1.0 with tool==1.0, model==4.0 -> 1.0 with tool==1.0, model>=5, tier quick, seed 7\n"
+    )
+    assert (
+        "gate: the same again: nox -s gate -- --baseline 1.0 --candidate 1.0 --with tool==1.0 "
+        "--with-baseline model==4.0 --with-candidate 'model>=5' --tier quick --seed 7 --timeout 900 --no-clock\n"
+        in shown
+    )
+    for side, own in (("baseline", "model==4.0"), ("candidate", "model>=5")):
+        words = told(checkout, side)
+        assert [after for word, after in itertools.pairwise(words) if word == "--added"] == ["tool==1.0", own]
+    built = [line for line in shown.splitlines() if "building" in line]
+    assert built == [
+        "gate: building the environment for 1.0 with tool==1.0, model==4.0",
+        "gate: building the environment for the group 'pip'",
+        "gate: building the environment for 1.0 with tool==1.0, model>=5",
+    ]
+
+
+def test_packages_that_do_not_fit_are_no_evidence_and_not_the_candidates_fault(gate, checkout, wheels):
+    make_wheel(wheels, "2.0")
+    make_wheel(wheels, "4.0", name="model", needs=["torch==1.0"])
+
+    code, shown = gate("--with", "model==4.0")
+
+    assert code == 2
+    assert shown.splitlines()[-1].startswith(
+        "gate: the candidate was not judged: 2.0 with model==4.0 cannot be installed together: no versions fit each "
+    )
+    assert not (checkout / "reports" / "runs").exists()
+
+
+def test_packages_lie_beside_the_candidate_alone_where_the_baseline_is_a_run(gate, checkout, wheels, tmp_path):
+    make_wheel(wheels, "4.0", name="model")
+    gate("--seed", "7", "--candidate", "1.0", "--no-clock")
+    run_of(checkout, "baseline").rename(tmp_path / "kept")
+
+    code, shown = gate("--baseline", "../kept", "--candidate", "1.0", "--with", "model==4.0")
+
+    assert code == 0
+    assert "-> 1.0 with model==4.0\n" in shown
+    *_, candidate = sorted((checkout / "reports" / "runs").iterdir())
+    assert json.loads((candidate / "told.json").read_text())[-2:] == ["--added", "model==4.0"]
+
+
+def test_an_interpreter_brings_its_own_and_the_other_side_is_added_to(checkout):
+    (checkout / "python").symlink_to(sys.executable)
+    project = Project.read(checkout / "pyproject.toml")
+
+    options = parse_options(["--baseline", "./python", "--with-candidate", "model==5"], project, checkout)
+
+    assert [each.text for each in options.additions.candidate] == ["model==5"]
+    assert not options.additions.both
+    assert not options.additions.baseline
+
+
+@pytest.mark.parametrize("sides", [(), ("--baseline", "run")], ids=["two torches", "a run"])
+def test_a_model_is_kept_and_named_in_the_command(checkout, sides):
+    (checkout / "my model.py").touch()
+    (checkout / "run").mkdir()
+    (checkout / "run" / "plan.json").write_text("{}")
+    project = Project.read(checkout / "pyproject.toml")
+
+    options = parse_options([*sides, "--model", "my model.py"], project, checkout)
+
+    assert options.model == checkout / "my model.py"
+    assert options.command.endswith(f"--model '{options.model}'")
+    assert parse_options(sides, project, checkout).model is None
 
 
 def nox_gate(*arguments):
