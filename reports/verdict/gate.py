@@ -13,7 +13,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from fixtures.clock.results import Pairing
 from fixtures.record.claim import Verdict
-from fixtures.record.environment import Environment
+from fixtures.record.environment import UNKNOWN_TORCH, Environment
 from fixtures.record.plan import Plan
 from fixtures.record.run_folder import Run
 from fixtures.rules.policy import Policy, Severity, default_policy
@@ -32,6 +32,9 @@ from reports.comparison.false_alarms import FalseAlarms, claim_looks, false_alar
 from reports.drift import Drift, drift_looks, drifts
 from reports.drift.kinds import Kind
 from reports.drift.topics import topics
+from reports.model import ModelComparison, Records, compared_models, model_looks
+from reports.model.kinds import Finding, details_of, in_words
+from reports.model.kinds import Kind as ModelKind
 from reports.verdict.intent import ABSENT, Intent, intent
 from reports.verdict.reasons import Outcome, Reason, area_of
 from reports.verdict.speed import UNCLEAR, SpeedFinding, speed_findings, speed_looks
@@ -94,6 +97,7 @@ class GateVerdict(msgspec.Struct, frozen=True, kw_only=True):
         changes: every planned claim but those that hold on both sides.
         drifts: what changed though it may be right on both sides.
         speed: what the paired clock measured; None where it did not.
+        model: the user's own model on both sides; None where none was asked.
         policy: the policy in force, with its defaults.
         false_alarms: chance, at most, that two healthy torches are stopped by what was tested.
         rerun: command that repeats the gate on the same draws; None where the versions are not on an index.
@@ -113,6 +117,7 @@ class GateVerdict(msgspec.Struct, frozen=True, kw_only=True):
     streams: Streams
     drifts: tuple[Drift, ...]
     speed: Pairing | None
+    model: ModelComparison | None
     policy: Policy
     false_alarms: FalseAlarms
     rerun: str | None
@@ -126,6 +131,7 @@ def gate(
     policy: Policy | None = None,
     waivers: Waivers | None = None,
     pairing: Pairing | None = None,
+    model: Records | None = None,
 ) -> GateVerdict:
     """Judge the step from one run to another.
 
@@ -135,6 +141,7 @@ def gate(
         policy: what each kind of finding makes of the verdict; the default one if None.
         waivers: what may pass for a while.
         pairing: both torches' times, taken together; None where none were.
+        model: what both runs recorded of the user's own model; None where they were not asked.
 
     Raises:
         Incomparable: the two runs were not asked the same, or the times are those of others.
@@ -148,12 +155,13 @@ def gate(
     streams = _streams(baseline, candidate)
     drifted = drifts(baseline, candidate, changes)
     timed = speed_findings(pairing, policy.speed)
+    own = compared_models(model, (_version(baseline), _version(candidate))) if model else None
     plan = baseline.plan or candidate.plan
     intended = intent(baseline.environment, candidate.environment)
-    looks = (*drift_looks(baseline, candidate, changes), *speed_looks(pairing, policy.speed))
-    chance = false_alarms((*claim_looks(statistical(candidate)), *looks), policy)
+    looks = (*drift_looks(baseline, candidate, changes), *speed_looks(pairing, policy.speed), *model_looks(own))
+    chance = false_alarms((*claim_looks(statistical(candidate)), *looks), policy, with_model=own is not None)
     refuse_broken_promise(chance, plan)
-    found = list(_excusable(changes, drifted, timed))
+    found = list(_excusable(changes, drifted, timed, own.findings if own else ()))
     deciding = [one for one in found if policy.severity(one.kind) in (Severity.STOP, Severity.NO_EVIDENCE)]
     applied = apply(
         waivers or Waivers(), deciding, torch_version=candidate.torch_version, tier=plan.tier if plan else ""
@@ -162,6 +170,7 @@ def gate(
     judge = _Judge(policy, {(one.kind, one.name): waived for one, waived in covering if waived})
     reasons = [
         *_failures(baseline, candidate),
+        *judge.model(own.findings if own else ()),
         *judge.conformance(changes),
         *judge.completeness(baseline, candidate, changes),
         *judge.drift(drifted, streams),
@@ -195,6 +204,7 @@ def gate(
         streams=streams,
         drifts=drifted,
         speed=pairing,
+        model=own,
         policy=policy,
         false_alarms=chance,
         rerun=_rerun(baseline, candidate),
@@ -232,6 +242,11 @@ def family_counts(changes: Iterable[ClaimChange]) -> tuple[FamilyCount, ...]:
         for family, dtypes in families.items()
         for dtype, members in dtypes.items()
     )
+
+
+def _version(run: Run) -> str | None:
+    """Torch of a run; None where it never got that far."""
+    return None if run.torch_version == UNKNOWN_TORCH else run.torch_version
 
 
 def _side(run: Run) -> Side:
@@ -284,7 +299,7 @@ class _Excusable:
 
 
 def _excusable(
-    changes: Iterable[ClaimChange], drifted: Iterable[Drift], timed: Iterable[SpeedFinding]
+    changes: Iterable[ClaimChange], drifted: Iterable[Drift], timed: Iterable[SpeedFinding], own: Iterable[Finding]
 ) -> Iterator[_Excusable]:
     for change in changes:
         if change.claim and (kind := change.change.policy_key):
@@ -294,6 +309,8 @@ def _excusable(
             yield _Excusable(f"drift.{kind}", drift.subject, f"drift.{kind}", drift.fields)
     for finding in timed:
         yield _Excusable(finding.kind, finding.workload or "", finding.kind, finding.fields)
+    for one in own:
+        yield _Excusable(one.kind.policy_key, one.name, one.kind.policy_key, one.fields)
 
 
 Item = TypeVar("Item")
@@ -393,6 +410,17 @@ class _Judge:
                 text = f"too noisy to decide in the time there was: {first_few(about)}"
                 details = tuple(finding.text for finding in members)
                 yield from self._reason(UNCLEAR, text, about, details=details, waivers=waivers)
+
+    def model(self, findings: Iterable[Finding]) -> Iterator[Reason]:
+        """Reasons from the user's own model."""
+        for kind in ModelKind:
+            alike = [finding for finding in findings if finding.kind is kind]
+            for waivers, members in self._apart(kind.policy_key, alike, lambda finding: finding.name):
+                for about in ([one] for one in members) if kind.apart else [members] if members else []:
+                    names = tuple(dict.fromkeys(one.name for one in about))
+                    yield from self._reason(
+                        kind.policy_key, in_words(about), names, details=details_of(about), waivers=waivers
+                    )
 
     def _apart(
         self, kind: str, items: Iterable[Item], name: Callable[[Item], str]

@@ -21,6 +21,7 @@ from reports.view.claims import ClaimRow, FindingList, Undecided, claim_rows, fi
 from reports.view.counts import Classified, Counts
 from reports.view.environments import Fact, facts
 from reports.view.fault_matrix import FaultTable, fault_tables
+from reports.view.model import ModelView, model_view
 from reports.view.timings import Timings
 
 TOP_REASONS = 3
@@ -50,6 +51,7 @@ class GateView:
         suite_options: options by which a suite asks what the gate asked.
         is_counted: whether both sides have claims to count.
         findings: lists of claims, by their classification.
+        model: the user's own; None where none was asked.
         streams: sentence on fixed-seed streams.
         false_alarms: sentence on the chance of a false alarm, and one on what is not in it.
         drifts: the most important first.
@@ -77,6 +79,7 @@ class GateView:
     findings: tuple[FindingList, ...]
     undecided: Undecided | None
     speed: Timings
+    model: ModelView | None
     streams: str
     false_alarms: tuple[str, str]
     drifts: tuple[Drift, ...]
@@ -134,6 +137,7 @@ def gate_view(
         findings=tuple(findings(changes, headings, references)),
         undecided=undecided(changes),
         speed=Timings.of(verdict.speed, verdict.policy.speed),
+        model=model_view(verdict),
         streams=_streams(verdict.streams),
         false_alarms=in_words(verdict.false_alarms),
         drifts=tuple(

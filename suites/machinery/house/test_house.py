@@ -65,14 +65,18 @@ ROOMS: dict[str, set[str]] = {
         *("fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.words"),
         *("fixtures.weights", "fixtures.training", "reports.comparison"),
     },
+    "reports.model": {
+        *("fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.words", "fixtures.model"),
+        "reports.comparison",
+    },
     "reports.verdict": {
-        *("fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.words", "fixtures.clock"),
-        *("fixtures.model", "reports.comparison", "reports.drift"),
+        *("fixtures.record", "fixtures.rules", "fixtures.words", "fixtures.clock"),
+        *("reports.comparison", "reports.drift", "reports.model"),
     },
     "reports.view": {
         *("fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.words", "fixtures.clock"),
         *("fixtures.weights", "fixtures.training", "fixtures.model"),
-        *("reports.comparison", "reports.drift", "reports.verdict"),
+        *("reports.comparison", "reports.drift", "reports.model", "reports.verdict"),
     },
     "reports.renderers": {
         *("fixtures.record", "fixtures.statistics", "fixtures.words"),
@@ -80,8 +84,8 @@ ROOMS: dict[str, set[str]] = {
     },
     "reports.commands": {
         *("fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.words", "fixtures.clock"),
-        *("fixtures.weights", "fixtures.model"),
-        *("reports.comparison", "reports.verdict", "reports.view", "reports.renderers"),
+        *("fixtures.weights", "reports.comparison", "reports.model"),
+        *("reports.verdict", "reports.view", "reports.renderers"),
     },
     "reports.__main__": {"reports.commands"},
     "suites.framework": {
