@@ -236,6 +236,16 @@ def test_the_clock_is_told_what_is_to_count(gate, checkout, wheels, monkeypatch)
     assert "--instructions valgrind" in next(line for line in shown.splitlines() if "the same again" in line)
 
 
+def test_the_clock_is_told_of_a_model_of_the_users(gate, checkout, wheels):
+    make_wheel(wheels, "2.0")
+    (checkout / "my_model.py").touch()
+
+    gate("--model", "my_model.py")
+
+    words = json.loads((run_of(checkout, "candidate") / "timings.json").read_text())
+    assert words[words.index("--model") + 1] == str(checkout / "my_model.py")
+
+
 INTERRUPT = """\
 import os, signal
 os.kill(os.getppid(), signal.SIGINT)

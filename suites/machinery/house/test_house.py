@@ -37,7 +37,10 @@ ROOMS: dict[str, set[str]] = {
     "fixtures.environments": {"fixtures.record"},
     "fixtures.gate": {"fixtures.record", "fixtures.environments"},
     "fixtures.target": {"fixtures.record"},
-    "fixtures.clock": {"fixtures.record", "fixtures.rules", "fixtures.environments", "fixtures.target"},
+    "fixtures.clock": {
+        *("fixtures.record", "fixtures.rules", "fixtures.environments", "fixtures.target"),
+        "fixtures.model",
+    },
     "fixtures.weights": {"fixtures.record", "fixtures.statistics"},
     "fixtures.rounding": {"fixtures.record", "fixtures.statistics", "fixtures.target", "fixtures.weights"},
     "fixtures.propagation.laws": {"fixtures.record", "fixtures.statistics", "fixtures.rounding"},
