@@ -83,13 +83,14 @@ def test_the_verdict_on_disk_has_every_change_and_its_findings(folders):
 def test_the_fields_of_the_verdict_on_disk_are_those_that_others_read():
     """Whoever changes them raises VERDICT_SCHEMA."""
     assert (VERDICT_SCHEMA, GateVerdict.__struct_fields__) == (
-        4,
+        5,
         (
             "schema",
             "outcome",
             "exit_code",
             "baseline",
             "candidate",
+            "intent",
             "plan",
             "reasons",
             "counts",
