@@ -426,7 +426,7 @@ def test_an_addition_from_an_address_is_looked_at_anew_and_its_credentials_are_w
             "model==7",
             "9.0 with model==7 was not found: pip has nothing to install (No matching distribution found for ",
         ),
-        ("mdoel", "9.0 with mdoel was not found: pip has nothing to install (No matching distribution found for "),
+        ("modelx", "9.0 with modelx was not found: pip has nothing to install (No matching distribution found for "),
     ],
 )
 def test_an_addition_that_does_not_fit_says_nothing_about_torch_and_does_not_replace_it(

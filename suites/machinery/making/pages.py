@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 from scipy import special
@@ -205,6 +206,7 @@ def hostile_material() -> Material:
         skipped=dict.fromkeys(MARKUP, 1),
         started=everything,
     )
+    added = msgspec.structs.replace(told, packages=dict.fromkeys(MARKUP, everything), added={everything: MARKUP})
     cases = tuple(
         Case(family=subject.device, subject=subject, draws=1, resolution=0.1, core=True)
         for subject in (*subjects, CORE, NETWORK)
@@ -223,7 +225,7 @@ def hostile_material() -> Material:
     baseline = run(*claims, label="base", plan=planned, environment=told, sketches=named, digests={everything: "a"})
     other = [violated(each.family, subject=each.subject, statement=everything, note=each.note) for each in claims]
     candidate = run(
-        *other, label="candidate", plan=planned, environment=told, sketches=named, digests={everything: everything}
+        *other, label="candidate", plan=planned, environment=added, sketches=named, digests={everything: everything}
     )
     clock = pairing(
         *(timed(text, 2.0, "regressed", notes=(text,)) for text in MARKUP),

@@ -87,13 +87,14 @@ def test_a_package_of_the_users_own_that_cannot_be_built_says_nothing_about_torc
 
 
 def test_packages_that_do_not_fit_are_told_by_the_line_that_names_them_and_not_at_any_length():
-    both = "a @ https://u:s3cr3t@host.test/a.whl and b==2"
-    cause = f"Cannot install {both} because these package versions have conflicting"
+    cause = "Cannot install a @ https://u:s3cr3t@host.test/a.whl and b==2 because these package versions have "
     helped = "ERROR: ResolutionImpossible: for help visit https://pip.pypa.io"
     tried = cause.replace("b==2", ", ".join(f"b==2.{minor}" for minor in range(200)))
 
     short, long = (
-        failed_install("2.13.0 with a, b", f"ERROR: {text} dependencies.\n{helped}", (helped,), with_additions=True)
+        failed_install(
+            "2.13.0 with a, b", f"ERROR: {text}conflicting dependencies.\n{helped}", (helped,), with_additions=True
+        )
         for text in (cause, tried)
     )
 

@@ -90,6 +90,7 @@ def test_the_fields_of_the_verdict_on_disk_are_those_that_others_read():
             "exit_code",
             "baseline",
             "candidate",
+            "intent",
             "plan",
             "reasons",
             "counts",
