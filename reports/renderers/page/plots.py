@@ -248,7 +248,7 @@ def _mark_departure(axes: Axes, step: int | None) -> None:
     if step is not None:
         axes.axvline(step, color=COLOURS["wrong"], linestyle=DASHED, linewidth=1, zorder=2)
         place = axes.get_xaxis_transform()
-        label = {"color": COLOURS["wrong"], "fontweight": "bold", "fontsize": 8.5}
+        label: dict[str, Any] = {"color": COLOURS["wrong"], "fontweight": "bold", "fontsize": 8.5}
         axes.text(step, 1.02, f"✕ leaves at {step}", transform=place, ha="center", va="bottom", **label)
 
 

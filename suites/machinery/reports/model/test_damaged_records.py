@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import tempfile
 from pathlib import Path
@@ -39,7 +40,8 @@ def changed(document, data):
     while True:
         key = data.draw(st.sampled_from(range(len(inner)) if isinstance(inner, list) else sorted(inner)), label="key")
         if not isinstance(inner[key], dict | list) or not inner[key] or data.draw(st.integers(0, 9), label="here") == 0:
-            inner[key] = data.draw(HOSTILE, label="value")
+            # A copy: a list that is drawn again must not hold what was put into it.
+            inner[key] = copy.deepcopy(data.draw(HOSTILE, label="value"))
             return document
         inner = inner[key]
 

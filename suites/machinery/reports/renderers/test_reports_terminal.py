@@ -437,8 +437,8 @@ def test_without_a_model_nothing_is_said_of_one():
     [
         (
             model_records.record(),
-            "- my_model.py on torch 2.13.0+cpu, seed 17: 3 tensors in 24 groups of 4 builds, 7 of 7 modules asked under "
-            "3 conditions, 20 repeats of 6 steps",
+            "- my_model.py on torch 2.13.0+cpu, seed 17: 3 tensors in 24 groups of 4 builds, 7 of 7 modules asked "
+            "under 3 conditions, 20 repeats of 6 steps",
         ),
         (
             model_records.record(
