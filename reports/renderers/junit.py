@@ -46,10 +46,13 @@ def _of_claim(claim: ClaimRow) -> ElementTree.Element:
 
 def _of_the_rest(view: GateView) -> Iterator[ElementTree.Element]:
     asked = {claim.id for claim in view.claims}
+    taken = set[tuple[str, tuple[str, ...]]]()
     for reason in view.reasons:
         if not asked.intersection(reason.names):
             family, _, _ = reason.kind.partition(".")
-            name = ", ".join(reason.names) or reason.text
+            # Two cases of one name would be one to a viewer.
+            name = reason.text if (reason.kind, reason.names) in taken else ", ".join(reason.names) or reason.text
+            taken.add((reason.kind, reason.names))
             yield _case(family, f"{reason.kind}: {name}", reason.outcome, "\n".join([reason.text, *reason.details]))
 
 

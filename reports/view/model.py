@@ -103,9 +103,9 @@ class Clouds:
     leaves_at: int | None
 
     def departure(self, values: FloatArray) -> FloatArray:
-        """Losses relative to the baseline's median, less one, in parts per million."""
+        """Distance of losses from the baseline's median, in half widths of its repeats; NaN where they have none."""
         with np.errstate(all="ignore"):
-            found = 1e6 * (values / self.middle[BASELINE] - 1)
+            found = (values - self.middle[BASELINE]) / ((self.high[BASELINE] - self.low[BASELINE]) / 2)
         return np.where(np.isfinite(found), found, np.nan)
 
 
@@ -153,7 +153,7 @@ def model_view(verdict: GateVerdict) -> ModelView | None:
     found = verdict.model
     if found is None:
         return None
-    reasons = tuple(reason for reason in verdict.reasons if reason.kind.startswith(f"{TABLE}."))
+    reasons = tuple(reason for reason in verdict.reasons if _is_about_it(reason))
     timed = Timings.of(verdict.speed, verdict.policy.speed).workloads
     timings = tuple(timing for timing in timed if timing.name.startswith(WORKLOADS))
     modules = _module_rows(found.numbers.modules) if found.numbers else ()
@@ -177,6 +177,13 @@ def model_view(verdict: GateVerdict) -> ModelView | None:
             line for reason in reasons if reason.kind in not_asked for line in (reason.text, *reason.details)
         ),
         advice=tuple(f"{kind}: {kind.advice}" for kind in kinds),
+    )
+
+
+def _is_about_it(reason: Reason) -> bool:
+    """Test for a reason from the model's record, or from its times."""
+    return reason.kind.startswith(f"{TABLE}.") or any(
+        reason.kind.startswith("speed.") and name.startswith(WORKLOADS) for name in reason.names
     )
 
 
@@ -327,7 +334,7 @@ def _farthest(rows: Sequence[ModuleRow]) -> tuple[ModuleRow, ...]:
 def _conditions(found: NumbersComparison) -> str:
     missing = [f"{condition} ({why})" for condition, why in found.left_out.items()]
     without = f"; not under {'; '.join(missing)}" if missing else ""
-    return f"what rounding allows is measured on the baseline: {', '.join(found.conditions)}{without}"
+    return f"what rounding allows is measured on the baseline: {'; '.join(found.conditions)}{without}"
 
 
 def _tensor_rows(found: InitializationComparison) -> tuple[TensorRow, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +172,7 @@ def record(torch: str = "2.13.0+cpu", **fields: Any) -> ModelRecord:
     return ModelRecord(**usual | fields)
 
 
-def candidate_record(**fields: Any) -> ModelRecord:
+def candidate_record(torch: str = "2.14.1+cpu", **fields: Any) -> ModelRecord:
     """A healthy candidate: other roundings, and another stream of the same law."""
     usual = {
         "initialization": initialization(0.5),
@@ -180,7 +180,7 @@ def candidate_record(**fields: Any) -> ModelRecord:
         "training": training(0.5),
         "peak_bytes": 2 << 30,
     }
-    return record("2.14.1+cpu", **usual | fields)
+    return record(torch, **usual | fields)
 
 
 def records(baseline: ModelRecord | None = None, candidate: ModelRecord | None = None) -> Records:
@@ -237,6 +237,47 @@ def with_tensor(found: ModelRecord, which: str, /, **fields: Any) -> ModelRecord
 def trouble(stage: str = "numbers", text: str = "ValueError: no such layer", **fields: Any) -> Trouble:
     """A stage that ended without an answer."""
     return Trouble(**{"stage": stage, "text": text, "tail": ("Traceback", text)} | fields)
+
+
+def faulty_records() -> Records:
+    """Records with a fault of each part of a model, and something that was cut."""
+    made = with_error(candidate_record(training=training(0.5, leaves_at=3)), "blocks.0.act", 168.0)
+    made = with_tensor(made, "head.weight", groups=groups(0.5, 1.5))
+    return records(None, msgspec.structs.replace(made, cut=("a step takes 90 s",)))
+
+
+def hostile_records(text: str, texts: Sequence[str]) -> Records:
+    """Records in which every text is one of these, or all of them together."""
+    told = {"kind": text, "source": text, "inputs": tuple(texts), "reference": text}
+    sides = []
+    for side in (record(), candidate_record()):
+        errors = 500.0 if side.torch.startswith("2.14") else 1.0
+        modules = tuple(
+            module(place % len(MODULES), path=path, order=place, tensors=(computed(path, errors),), **told)
+            for place, path in enumerate(texts)
+        )
+        unasked = module(0, path=text, order=99, unasked=text, tensors=(), **told)
+        shift = 0.5 if errors > 1 else 0.0
+        tensors = tuple(tensor(1, name=name, looks_like=name, shift=shift) for name in texts)
+        assert side.training is not None
+        sides.append(
+            msgspec.structs.replace(
+                side,
+                model=text,
+                torch=text,
+                troubles=(trouble("file", text, tail=tuple(texts)),),
+                cut=tuple(texts),
+                seconds=dict.fromkeys(texts, 1.0),
+                numbers=Numbers(conditions=(AS_IT_IS, *texts), left_out={text: text}, modules=(*modules, unasked)),
+                initialization=initialization(shift, tensors=tensors),
+                training=msgspec.structs.replace(
+                    training(0.5 if errors > 1 else 0.0, 2 if errors > 1 else None),
+                    optimizer=text,
+                    modules=tuple(texts[:2]),
+                ),
+            )
+        )
+    return records(*sides)
 
 
 def write(folder: Path, made: ModelRecord) -> Path:

@@ -19,9 +19,11 @@ from fixtures.record.plan import Case
 from fixtures.record.run_folder import Run
 from fixtures.record.subject import Subject
 from fixtures.training.trajectory import PREFIX, Numbers, Trajectory
+from reports.model import Records
 from reports.verdict.gate import GateVerdict, gate
 from reports.view.evidence import Evidence, evidence
 from reports.view.gate import GateView, gate_view
+from suites.machinery.making.model_records import hostile_records
 from suites.machinery.making.runs import claim, contract, environment, plan, run, undecided, violated
 from suites.machinery.making.times import pairing, timed
 
@@ -135,8 +137,15 @@ class Material:
         return render_page(self.view, self.evidence)
 
 
-def material(claims: int = 60, clock: Pairing | None = None, **fields: Any) -> Material:
-    """A gate that stops: bfloat16 weights that are cut, beside `claims` that hold on both sides."""
+def material(claims: int = 60, clock: Pairing | None = None, model: Records | None = None, **fields: Any) -> Material:
+    """A gate that stops: bfloat16 weights that are cut.
+
+    Args:
+        claims: that hold on both sides, beside those that do not.
+        clock: session of the paired clock, if any.
+        model: records of a user's own model, if any.
+        fields: others of the material.
+    """
     scale = "weights.marginal.scale"
     held = [claim("weights.fan.scale", subject=Subject("kaiming_normal_", (n, 2))) for n in range(2, claims + 2)]
     before = [
@@ -169,7 +178,7 @@ def material(claims: int = 60, clock: Pairing | None = None, **fields: Any) -> M
             (after, "candidate", "2.14.1+cpu", sketches(cut)),
         )
     ]
-    verdict = gate(*sides, pairing=clock)
+    verdict = gate(*sides, pairing=clock, model=model)
     return Material(verdict, *sides, **{"references": {"half": "https://github.com/pytorch/pytorch/issues/1"}} | fields)
 
 
@@ -235,7 +244,7 @@ def hostile_material() -> Material:
     )
     faults = tuple(FaultOutcome(t, t, (t,), 1, {t: 1, f"a.{t}": 2}, 1.0, (t,)) for t in MARKUP)
     references = {text: text for text in MARKUP}
-    verdict = gate(baseline, candidate, pairing=clock)
+    verdict = gate(baseline, candidate, pairing=clock, model=hostile_records(everything, MARKUP))
     return Material(verdict, baseline, candidate, references, faults)
 
 
