@@ -393,6 +393,7 @@ ASKED_BY_NAME = {
     "fixtures.clock.session": 1,  # imports no torch, and so no device
     "fixtures.record.choices": 1,  # Valgrind simulates a processor
     "fixtures.clock.workloads": 1,  # a context manager on the processor alone would be timed
+    "fixtures.clock.model_workloads": 1,  # the same of a user's model
     "fixtures.rounding.precision": 1,  # oneDNN is a setting of the processor's
     "fixtures.weights.streams": 2,  # torch.random is the processor's, torch.<name> each other's
     "suites.timings.cases": 2,  # the processor is not named in names
