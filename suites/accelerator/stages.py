@@ -144,13 +144,13 @@ def stages() -> tuple[Stage, ...]:
     return (
         suites["weights"],
         digests,
-        Stage("sketch", "weights judged where they lie", OF_SUITES, 25, 60, _measured("sketch")),
+        Stage("sketch", "weights judged where they lie", OF_SUITES, 30, 50, _measured("sketch")),
         suites["propagation"],
         suites["training"],
         suites["operations"],
         Stage("large", "one tensor of more than 2^31 elements", OF_SUITES, 25, 90, _measured("large")),
-        Stage("timings", "every initializer and every step of training", (), 30, 75, _measured("timings")),
-        Stage("clock", "two processes on one device", ("msgspec", "rich", "typer"), 40, 75, _clock),
+        Stage("timings", "every initializer and every step of training", (), 45, 75, _measured("timings")),
+        Stage("clock", "two processes on one device", ("msgspec", "rich", "typer"), 60, 75, _clock),
     )
 
 

@@ -7,32 +7,10 @@ import pytest
 from fixtures.record.exit_codes import NO_EVIDENCE, PASS, STOP
 from fixtures.record.file_names import MEASUREMENTS, SESSION
 from fixtures.record.run_folder import RecordError, read_measurements, read_session
-from fixtures.record.session import (
-    Measurement,
-    Missing,
-    Session,
-    Stage,
-    State,
-    append_measurements,
-    seal_session,
-    write_session,
-)
+from fixtures.record.session import Measurement, Session, Stage, State, append_measurements, seal_session, write_session
+from suites.machinery.making import runs
 
-STAGES = (
-    Stage("weights", State.ENDED, 61.2, PASS),
-    Stage("clock", State.LEFT_OUT, note="takes 40 s, and 3 s are left"),
-)
-MADE = Session(
-    device="cuda",
-    described="NVIDIA H100",
-    torch="2.13.0",
-    python="3.11.7",
-    started="2026-01-01T00:00:00+00:00",
-    budget=480.0,
-    seed=7,
-    missing=(Missing("typer", "clock"),),
-    stages=STAGES,
-)
+MADE = runs.session()
 
 
 def test_what_is_written_is_read(tmp_path):

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from fixtures.record.claim import Verdict, claim_id
 from fixtures.record.exit_codes import PASS
 from fixtures.record.file_names import CLAIMS, MANIFEST, PARTIAL_CLAIMS, SESSION
 from fixtures.record.plan import Case
-from fixtures.record.session import Measurement, Missing, Stage, State, append_measurements, write_session
+from fixtures.record.session import Measurement, Stage, State, append_measurements, write_session
 from fixtures.record.subject import Subject
 from reports.commands.command_line import run as report
 from reports.view.session import session_view
 from suites.machinery.making import runs
-from suites.machinery.record.test_session import MADE
 
 
 @pytest.fixture
@@ -35,7 +32,7 @@ def folder(tmp_path):
         Stage("timings", State.CUT_SHORT, 30.0, note="its 30 s were up"),
         Stage("clock", State.LEFT_OUT, note="no typer here"),
     )
-    write_session(tmp_path, replace(MADE, stages=stages, missing=(Missing("typer", "clock"),)))
+    write_session(tmp_path, runs.session(stages=stages))
     return tmp_path
 
 
@@ -110,7 +107,7 @@ def test_a_stage_is_a_folder_of_the_session_and_nothing_else(folder):
     runs.write(folder / "outside" / "weights", runs.run(runs.contract()))
     inside = folder / "inside"
     inside.mkdir()
-    write_session(inside, replace(MADE, stages=(Stage("../outside/weights", State.ENDED, code=PASS),)))
+    write_session(inside, runs.session(stages=(Stage("../outside/weights", State.ENDED, code=PASS),)))
 
     assert (inside / SESSION).exists()
     assert session_view(inside, {}).runs == ()
