@@ -128,7 +128,7 @@ def _clock(options: Options, folder: Path, seconds: float) -> list[str]:
 
 
 def _of_suites() -> dict[str, Stage]:
-    seconds = {"weights": (60, 240), "propagation": (60, 200), "training": (40, 150), "operations": (20, 100)}
+    seconds = {"weights": (60, 180), "propagation": (60, 150), "training": (40, 100), "operations": (20, 80)}
     assert seconds.keys() == {*SUITES}
     return {name: _suite(name, *seconds[name]) for name in SUITES}
 
@@ -136,11 +136,11 @@ def _of_suites() -> dict[str, Stage]:
 def stages() -> tuple[Stage, ...]:
     """All stages, in their order: what says most about a device first, for its time may end at any moment.
 
-    Seconds: the suites take 10 to 60 s on two cores without an accelerator (`nox -s suites`), and four times that is
+    Seconds: the suites take 10 to 60 s on two cores without an accelerator (`nox -s suites`), and three times that is
     given where there is time; what measures ends when its time is up, and twenty seconds show a rate.
     """
     suites = _of_suites()
-    digests = Stage("digests", "digests of fixed seeds, CPU beside the device", OF_SUITES, 15, 60, _digests)
+    digests = Stage("digests", "digests of fixed seeds, CPU beside the device", OF_SUITES, 15, 45, _digests)
     return (
         suites["weights"],
         digests,
@@ -148,7 +148,7 @@ def stages() -> tuple[Stage, ...]:
         suites["propagation"],
         suites["training"],
         suites["operations"],
-        Stage("large", "one tensor of more than 2^31 elements", OF_SUITES, 25, 90, _measured("large")),
+        Stage("large", "one tensor of more than 2^31 elements", OF_SUITES, 25, 80, _measured("large")),
         Stage("timings", "every initializer and every step of training", (), 45, 75, _measured("timings")),
         Stage("clock", "two processes on one device", ("msgspec", "rich", "typer"), 60, 75, _clock),
     )
@@ -174,11 +174,16 @@ def lacks(stage: Stage) -> list[str]:
 
 
 def allotted(stage: Stage, left: float, later: Sequence[Stage]) -> float:
-    """Seconds that a stage gets, so that those after it have what they need; less than its least: it is left out.
+    """Seconds that a stage gets; where they are less than its least it is left out.
+
+    As much as its share of what all would take at most, so that on a slow machine each gets something; at least what it
+    needs, but for what those after it need.
 
     Args:
         stage: that is to begin.
         left: seconds of the session.
         later: stages after it that can be run.
     """
-    return min(stage.most, left - sum(other.least for other in later))
+    share = left * stage.most / (stage.most + sum(other.most for other in later))
+    spare = left - sum(other.least for other in later)
+    return min(stage.most, spare, max(share, stage.least))

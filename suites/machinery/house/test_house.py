@@ -49,7 +49,9 @@ ROOMS: dict[str, set[str]] = {
         *("fixtures.record", "fixtures.statistics", "fixtures.weights", "fixtures.rounding"),
         *("fixtures.propagation.laws", "fixtures.propagation.networks"),
     },
-    "fixtures.training": {"fixtures.record", "fixtures.statistics", "fixtures.weights", "fixtures.rounding"},
+    "fixtures.training": {
+        "fixtures.record", "fixtures.statistics", "fixtures.target", "fixtures.weights", "fixtures.rounding",
+    },
     "fixtures.operations": {"fixtures.record", "fixtures.statistics", "fixtures.weights", "fixtures.rounding"},
     "fixtures.audit": {
         *("fixtures.record", "fixtures.statistics", "fixtures.rounding"),
@@ -383,7 +385,6 @@ ASKED_BY_NAME = {
     "fixtures.clock.session": 1,  # imports no torch, and so no device
     "fixtures.record.choices": 1,  # Valgrind simulates a processor
     "fixtures.clock.workloads": 1,  # a context manager on the processor alone would be timed
-    "fixtures.rounding.precision": 1,  # oneDNN is a setting of the processor's
     "fixtures.weights.streams": 2,  # torch.random is the processor's, torch.<name> each other's
     "suites.timings.cases": 2,  # the processor is not named in names
     "suites.propagation.test_links": 3,  # asked of the processor: threads, large images, dropout's masks
