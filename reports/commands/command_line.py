@@ -13,7 +13,7 @@ from rich.console import Group
 from fixtures.clock.results import PairingError, read_pairing
 from fixtures.record.atomic_file import write_atomically
 from fixtures.record.fault_outcomes import read_faults
-from fixtures.record.file_names import JUNIT, MARKDOWN, PAGE, VERDICT, VERDICT_FILES
+from fixtures.record.file_names import JUNIT, MARKDOWN, PAGE, SESSION, VERDICT, VERDICT_FILES
 from fixtures.record.run_folder import RecordError, Run, read_run, write_record
 from fixtures.rules.known_violations import KNOWN_VIOLATIONS, KnownError, read_known
 from fixtures.rules.policy import DEFAULT_POLICY, PolicyError, read_policy
@@ -27,11 +27,12 @@ from reports.model import read_record_of, read_records
 from reports.renderers.junit import gate_junit
 from reports.renderers.markdown import gate_markdown
 from reports.renderers.page import write_page
-from reports.renderers.terminal import gate_page, run_page
+from reports.renderers.terminal import gate_page, run_page, session_page
 from reports.verdict.gate import GateVerdict, gate
 from reports.view.evidence import evidence
 from reports.view.gate import GateView, gate_view
 from reports.view.run import run_view
+from reports.view.session import session_view
 
 ACCEPTED = (
     "python -m reports gate BASE_RUN CANDIDATE_RUN, show RUN, policy, accept RUN --as NAME, merge RUN RUN --into FOLDER"
@@ -77,9 +78,14 @@ def gate_command(
 
 @app.command("show")
 def show_command(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="run folder, also of a run cut short")],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="run folder, or folder of a session of one device; also one cut short")
+    ],
 ) -> int:
     """Print one run: environment, options, counts, violations, what was left out, and how it ended."""
+    if (run / SESSION).exists():
+        show(session_page(session_view(run, _references())))
+        return 0
     found = read_record_of(run)
     model = found.record or found.complaint if found else None
     show(run_page(run_view(read_run(run, unfinished=True), _references(), model)))

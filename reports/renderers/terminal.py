@@ -21,6 +21,7 @@ from reports.view.counts import Counts
 from reports.view.gate import GateView
 from reports.view.model import ModelView
 from reports.view.run import RunView
+from reports.view.session import SessionView, StageRow, Table
 from reports.view.timings import Timings
 
 MOST_LISTED = 10
@@ -72,6 +73,44 @@ def run_page(view: RunView) -> RenderableType:
         *section("Besides the claims", item(text(view.recorded)), item(text(view.false_alarm))),
         *(section("Your model", *(item(text(line)) for line in view.model)) if view.model else ()),
     )
+
+
+def session_page(view: SessionView) -> RenderableType:
+    """Page of a session of one device: stages, then what each found and timed; environments are in each run's page."""
+    return Group(
+        text((view.title, "bold")),
+        text((view.facts, "dim")),
+        *section("Stages", *map(_stage, view.stages)),
+        *(section("Missing", *(item(text(line)) for line in view.missing)) if view.missing else ()),
+        *(section("Not readable", *(item(text(line)) for line in view.unread)) if view.unread else ()),
+        *(line for name, run in view.runs for line in _stage_run(name, run)),
+        *(section("Two devices", item(text(view.shared))) if view.shared else ()),
+        *(line for table in view.tables for line in _table(table)),
+        *(section("Clock", item(text(view.clock))) if view.clock else ()),
+    )
+
+
+_COLOURS = {0: "green", 1: "bold red"}
+
+
+def _stage(row: StageRow) -> RenderableType:
+    note = f": {row.note}" if row.note else ""
+    colour = _COLOURS.get(row.code, "magenta") if row.code is not None else "magenta"
+    return Hanging(
+        f"  {printable(row.name, 12):12}{printable(row.seconds, 8):>8} s  ", text((row.outcome, colour), note)
+    )
+
+
+def _stage_run(name: str, view: RunView) -> Iterator[RenderableType]:
+    yield from section(f"{name}: torch {view.torch}", *_ending(view), *_claim_table(view.counts))
+    yield from _findings(view.findings)
+    yield from _undecided(view.undecided)
+    yield from _skipped(view.left_out)
+
+
+def _table(table: Table) -> Iterator[RenderableType]:
+    rows = (item(text((name, "bold")), text(figures)) for name, figures in table.rows)
+    yield from section(f"Measured: {table.title}", *rows)
 
 
 def _style(outcome: Outcome) -> str:

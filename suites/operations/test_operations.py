@@ -13,6 +13,7 @@ from fixtures.record.plan import Case
 from fixtures.record.question import Question
 from fixtures.record.subject import DTYPES, Subject
 from fixtures.rounding.comparison import Compared
+from fixtures.rounding.precision import exactly
 from fixtures.target.arithmetic import arithmetic_of
 from suites.framework.exact_claims import Inconclusive
 from suites.framework.findings import Findings
@@ -38,7 +39,7 @@ def cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> Iterator[Case]:
     """Every operation in every dtype and space of inputs."""
     for device in devices:
         arithmetic = arithmetic_of(device)
-        dtypes = DTYPES if arithmetic.has_float64 and arithmetic.sums_half_types_in_float32 else ("float32",)
+        dtypes = DTYPES if arithmetic.has_float64 and arithmetic.can_sum_half_types_in_float32 else ("float32",)
         for operation in OPERATIONS.values():
             for dtype in dtypes:
                 for space in operation.spaces:
@@ -72,7 +73,8 @@ def test_an_operation_is_what_float64_makes_of_it(case: Case, findings: Findings
 
     def find(seed: int) -> Found:
         try:
-            return found_of(operation, seed, subject.dtype, what.inputs, subject.device)
+            with exactly(subject.device):
+                return found_of(operation, seed, subject.dtype, what.inputs, subject.device)
         except RuntimeError as error:  # NotImplementedError among them
             if found := re.search(r'"\w+" not implemented for \'\w+\'', str(error)):
                 raise Inconclusive(f"this release of torch lacks it: {found[0]}") from None

@@ -84,7 +84,10 @@ def on(subject: Subject, device: str, dtype: str = "float32", **fields: Any) -> 
 def precisions(device: str, names: Iterable[Setting] | None = None) -> list[tuple[Setting, str]]:
     """(name, dtype) of the settings that this release has, by name or all of them."""
     plain: list[tuple[Setting, str]] = [
-        (name, "float32") for name, setting in settings(device).items() if setting.exists
+        (name, dtype)
+        for name, setting in settings(device).items()
+        if setting.exists
+        for dtype in (HALF_TYPES if setting.halves else ("float32",))
     ]
     halves: list[tuple[Setting, str]] = [("autocast", dtype) for dtype in HALF_TYPES if autocast(device, dtype).exists]
     return [(name, dtype) for name, dtype in plain + halves if names is None or name in names]

@@ -12,16 +12,21 @@ from fixtures.record.plan import Case
 from fixtures.record.question import Question
 from fixtures.record.subject import Subject
 from fixtures.rounding.comparison import Compared
-from fixtures.rounding.precision import autocast
+from fixtures.rounding.precision import autocast, exactly
 from fixtures.target.arithmetic import arithmetic_of
-from fixtures.training.steps import DEFAULT, IMPLEMENTATIONS, StepFindings, step_findings
+from fixtures.training.steps import CAPTURABLE, DEFAULT, StepFindings, implementations, step_findings
 from suites.framework.exact_claims import counterexample
 from suites.framework.findings import Findings
 from suites.framework.questions import asks
 from suites.training.subjects import CONVOLUTIONAL, DEEP, TUTORIAL
 
 FORWARD, LOSS, BACKWARD = "training.step.forward", "training.step.loss", "training.step.backward"
-UPDATES = {DEFAULT: "training.step.update", "foreach": "training.step.foreach", "fused": "training.step.fused"}
+UPDATES = {
+    DEFAULT: "training.step.update",
+    "foreach": "training.step.foreach",
+    "fused": "training.step.fused",
+    CAPTURABLE: "training.step.capturable",
+}
 
 ROUNDS = {"quick": 1, "full": 4, "soak": 16}
 """Rounds by tier, each on fresh weights and data."""
@@ -47,12 +52,13 @@ def subjects(devices: tuple[str, ...]) -> Iterator[Subject]:
         for optimizer in OPTIMIZERS:
             for network in networks:
                 yield Subject.of(replace(optimizer, network=network), device=device)
-        if arithmetic.sums_half_types_in_float32:
+        if arithmetic.can_sum_half_types_in_float32:
             for network in networks:
                 for optimizer in (OPTIMIZERS[1], OPTIMIZERS[3]):
                     yield Subject.of(replace(optimizer, network=network), dtype="bfloat16", device=device)
                 casting = replace(OPTIMIZERS[2], network=network, autocast=True)
-                yield Subject.of(casting, dtype="bfloat16", device=device)
+                for dtype in ("bfloat16", *(["float16"] if arithmetic.scales_losses else [])):
+                    yield Subject.of(casting, dtype=dtype, device=device)
 
 
 def cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> list[Case]:
@@ -62,6 +68,7 @@ def cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> list[Case]:
 def questions(subject: Subject) -> Iterable[Question[Any]]:
     optimizer = subject.expect(Optimizer)
     how = f"under autocast to {subject.dtype}" if optimizer.autocast else f"in {subject.dtype}"
+    how += ", the loss scaled" if optimizer.autocast and subject.dtype == "float16" else ""
     name = f"three steps of {optimizer.initializer} on the {optimizer.network} network {how}"
     return [
         Question(FORWARD, f"{name}: every module's output is what it should be, up to its rounding"),
@@ -70,7 +77,7 @@ def questions(subject: Subject) -> Iterable[Question[Any]]:
         Question(UPDATES[DEFAULT], f"{name}: the optimizer updates as documented, up to its rounding"),
         *(
             Question(UPDATES[other], f"{name}: with {other}=True the optimizer does what it does by default")
-            for other in IMPLEMENTATIONS
+            for other in implementations(subject)
         ),
     ]
 
@@ -82,21 +89,25 @@ def test_a_step_is_what_it_should_be(case: Case, findings: Findings) -> None:
         findings.no_evidence(MISSING)
         return
     rounds: list[StepFindings] = []
-    words = counterexample(
-        lambda: rounds.extend(step_findings(case.subject, findings.seed(str(number))) for number in range(case.draws))
-    )
+
+    def take_the_steps() -> None:
+        with exactly(case.subject.device):
+            rounds.extend(step_findings(case.subject, findings.seed(str(number))) for number in range(case.draws))
+
+    words = counterexample(take_the_steps)
     if words:
         for question in findings.questions:
             findings.exact(question, words, 1)
         return
+    asked = [DEFAULT, *implementations(case.subject)]
     columns: list[list[Compared | None]] = [
         [found.forward for found in rounds],
         [found.loss for found in rounds],
         [found.backward for found in rounds],
-        *([found.updates[name] for found in rounds] for name in UPDATES),
+        *([found.updates[name] for found in rounds] for name in asked),
     ]
     equal = {name: f"{share:.2%} equal to the last bit" for name, share in rounds[0].equal.items()}
-    notes = [None, None, None, *map(equal.get, UPDATES)]
+    notes = [None, None, None, *map(equal.get, asked)]
     for question, column, note in zip(findings.questions, columns, notes, strict=True):
         compared = [each for each in column if each is not None]
         if len(compared) < len(column):

@@ -112,7 +112,7 @@ def law_of_default_questions(subject: Subject) -> Iterable[Question[Any]]:
     """No tails: small parameters have too few elements beyond 3 std; shape and extremes see what is grossly wrong."""
     law = DEFAULTS[subject.initializer].law
     assert not isinstance(law, float)
-    return questions_of_law(DEFAULTS_FAMILY, named(subject), law, subject.dtype, tails=())
+    return questions_of_law(DEFAULTS_FAMILY, named(subject), law, subject.dtype, tails=(), device=subject.device)
 
 
 @asks(DEFAULTS_FAMILY, law_cases, law_of_default_questions)
@@ -173,7 +173,14 @@ def tutorial_parameter(subject: Subject) -> tuple[str, Law]:
 
 def tutorial_questions(subject: Subject) -> Iterable[Question[Any]]:
     _, law = tutorial_parameter(subject)
-    return questions_of_law(TUTORIAL, f"{subject.initializer} after the tutorial's loop", law, subject.dtype, tails=())
+    return questions_of_law(
+        TUTORIAL,
+        f"{subject.initializer} after the tutorial's loop",
+        law,
+        subject.dtype,
+        tails=(),
+        device=subject.device,
+    )
 
 
 @asks(TUTORIAL, tutorial_cases, tutorial_questions)

@@ -90,7 +90,7 @@ def neighbour_questions(subject: Subject) -> Iterable[Question[Any]]:
     is for.
     """
     where = f"{subject.initializer} weights"
-    return questions_of_law(NEIGHBOURS, where, promised_law(subject), subject.dtype, tails=(3,))
+    return questions_of_law(NEIGHBOURS, where, promised_law(subject), subject.dtype, tails=(3,), device=subject.device)
 
 
 @asks(NEIGHBOURS, neighbour_cases, neighbour_questions)

@@ -36,7 +36,7 @@ ROOMS: dict[str, set[str]] = {
     "fixtures.words": {"fixtures.record"},
     "fixtures.environments": {"fixtures.record"},
     "fixtures.gate": {"fixtures.record", "fixtures.environments"},
-    "fixtures.target": {"fixtures.record"},
+    "fixtures.target": {"fixtures.record", "fixtures.environments"},
     "fixtures.clock": {
         *("fixtures.record", "fixtures.rules", "fixtures.environments", "fixtures.target"),
         "fixtures.model",
@@ -52,7 +52,9 @@ ROOMS: dict[str, set[str]] = {
         *("fixtures.record", "fixtures.statistics", "fixtures.weights", "fixtures.rounding"),
         *("fixtures.propagation.laws", "fixtures.propagation.networks"),
     },
-    "fixtures.training": {"fixtures.record", "fixtures.statistics", "fixtures.weights", "fixtures.rounding"},
+    "fixtures.training": {
+        "fixtures.record", "fixtures.statistics", "fixtures.target", "fixtures.weights", "fixtures.rounding",
+    },
     "fixtures.operations": {"fixtures.record", "fixtures.statistics", "fixtures.weights", "fixtures.rounding"},
     "fixtures.audit": {
         *("fixtures.record", "fixtures.statistics", "fixtures.target", "fixtures.rounding"),
@@ -111,6 +113,10 @@ ROOMS: dict[str, set[str]] = {
     "suites.timings": {"suites.framework", "fixtures.record", "fixtures.clock", "fixtures.target"},
     "suites.audit": {"fixtures.record", "fixtures.words", "fixtures.target", "fixtures.audit"},
     "suites.model": {"fixtures.record", "fixtures.words", "fixtures.model"},
+    "suites.accelerator": {
+        *("fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.environments", "fixtures.target"),
+        *("fixtures.clock", "fixtures.weights", "suites.framework", "suites.timings"),
+    },
 }  # fmt: skip
 """Room -> rooms that it may import. Each stands below those that it may import, so that nothing goes in a circle. The
 tests of the house itself (suites.machinery) may import everything, and nothing imports them."""
@@ -394,7 +400,6 @@ ASKED_BY_NAME = {
     "fixtures.record.choices": 1,  # Valgrind simulates a processor
     "fixtures.clock.workloads": 1,  # a context manager on the processor alone would be timed
     "fixtures.clock.model_workloads": 1,  # the same of a user's model
-    "fixtures.rounding.precision": 1,  # oneDNN is a setting of the processor's
     "fixtures.weights.streams": 2,  # torch.random is the processor's, torch.<name> each other's
     "suites.timings.cases": 2,  # the processor is not named in names
     "suites.propagation.test_links": 3,  # asked of the processor: threads, large images, dropout's masks

@@ -484,3 +484,51 @@ def test_the_summary_is_the_verdict_or_says_that_there_is_none(tmp_path, verdict
 
     none = ["No verdict was written; the log of the step `Gate` says why."]
     assert summary.read_text().splitlines() == (verdicts or none)
+
+
+# A device of one's own
+
+ACCELERATOR = YAML.load((WORKFLOWS / "accelerator.yml").read_text(encoding="utf-8"))
+
+
+def test_a_device_is_asked_only_on_a_runner_whose_label_is_given():
+    (job,) = ACCELERATOR["jobs"].values()
+
+    label = "inputs.runner || vars.ACCELERATOR_RUNNER"
+    assert job["if"] == label
+    assert job["runs-on"] == ["self-hosted", f"${{{{ {label} }}}}"]
+
+
+SESSION = """\
+#!/bin/sh
+printf '%s\\n' "$@" > told.txt
+echo "weights  1.0 s  pass"
+exit "$ENDS_WITH"
+"""
+
+
+@pytest.mark.parametrize("code", [0, 1, 2])
+def test_a_sessions_exit_status_is_the_steps_and_its_lines_are_the_summary(tmp_path, code):
+    steps_of = {step.get("name"): step["run"] for step in ACCELERATOR["jobs"]["session"]["steps"] if "run" in step}
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").write_text(SESSION)
+    (tmp_path / "bin" / "python").chmod(0o755)
+    summary = tmp_path / "summary.md"
+    variables = {"PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}", "ENDS_WITH": str(code)}
+    variables |= {"DEVICE": "xpu", "SECONDS_IN_ALL": "60", "GITHUB_STEP_SUMMARY": str(summary)}
+
+    ends = [
+        subprocess.run(
+            ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", steps_of[name]],
+            cwd=tmp_path,
+            env=variables,
+            capture_output=True,
+            check=False,
+        )
+        for name in ("Ask", "Write the summary")
+    ]
+
+    assert [end.returncode for end in ends] == [code, 0]
+    told = (tmp_path / "told.txt").read_text().split()
+    assert told == [*("-m", "suites.accelerator", "--device", "xpu"), *("--out", "session", "--seconds", "60")]
+    assert summary.read_text() == "```\nweights  1.0 s  pass\n```\n"

@@ -64,6 +64,34 @@ class RecordedDevice:
         """Nobody counts."""
         return None
 
+    def free_bytes(self) -> int | None:
+        """Nobody says."""
+        return None
+
+    def event(self) -> RecordedEvent:
+        """A mark of the same clock."""
+        return RecordedEvent(self)
+
+    def described(self) -> str:
+        """A name that no maker gives."""
+        return "a recorded device"
+
+
+class RecordedEvent:
+    """A mark whose time is read from the device's clock without being written down: the host reads none."""
+
+    def __init__(self, device: RecordedDevice) -> None:
+        self._device = device
+        self.at = 0
+
+    def record(self) -> None:
+        """Take the time."""
+        self.at = self._device.log.count("x")
+
+    def elapsed_time(self, later: RecordedEvent) -> float:
+        """Milliseconds: a thousand a call."""
+        return 1000.0 * (later.at - self.at)
+
 
 def keeps_the_rule(log: str) -> bool:
     """Test whether the clock was read only after waiting, and no block began with a cache full of the last."""

@@ -16,6 +16,7 @@ from fixtures.record.failure import Failure
 from fixtures.record.plan import Case, Plan
 from fixtures.record.run_folder import Run
 from fixtures.record.schema import SCHEMA
+from fixtures.record.session import Missing, Session, Stage, State
 from fixtures.record.subject import Subject
 
 OF_STD = Unit.STD
@@ -123,6 +124,26 @@ def failure(blames: str = "framework", **fields: Any) -> Failure:
     """A run that crashed."""
     usual = {"schema": SCHEMA, "stage": "run", "blames": blames, "reason": "crashed (SIGSEGV)"}
     return Failure(**usual | {"tail": ("importing", "Segmentation fault")} | fields)
+
+
+def session(**fields: Any) -> Session:
+    """A session of a card: one stage that passed, and one that was left out."""
+    stages = (
+        Stage("weights", State.ENDED, 61.2, 0),
+        Stage("clock", State.LEFT_OUT, note="takes 40 s, and 3 s are left"),
+    )
+    usual = {
+        "device": "cuda",
+        "described": "NVIDIA H100",
+        "torch": "2.13.0",
+        "python": "3.11.7",
+        "started": "2026-01-01T00:00:00+00:00",
+        "budget": 480.0,
+        "seed": 7,
+        "missing": (Missing("typer", "clock"),),
+        "stages": stages,
+    }
+    return Session(**usual | fields)
 
 
 def run(*claims: Claim, label: str = "run", torch: str = "2.13.0+cpu", **fields: Any) -> Run:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import mpmath
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from fixtures.record.subject import HALF_TYPES, Subject
 from fixtures.rounding.comparison import in_float64
 from fixtures.rounding.matmul import rounded_once
 from fixtures.statistics.formats import unit_roundoff
+from fixtures.target.arithmetic import PROCESSOR
 from fixtures.training import steps
 from fixtures.training.networks import CLASSES, drawn, layers_of
 from fixtures.training.step_links import CrossEntropy
@@ -21,6 +24,7 @@ from fixtures.training.steps import step_findings
 from suites.machinery.chance import SURE, fresh_seed
 from suites.training.subjects import CONVOLUTIONAL, TUTORIAL
 from suites.training.test_step import OPTIMIZERS
+from suites.training.test_step import subjects as asked_subjects
 
 pytestmark = SURE
 
@@ -142,3 +146,75 @@ def test_networks_and_batches_are_numpys_whatever_torchs_generator_does():
     assert all(map(torch.equal, first.parameters(), second.parameters()))
     assert (batch.inputs == again.inputs).all()
     assert (batch.labels == again.labels).all()
+
+
+# Settings of an accelerator, on the processor: a scaled loss, and an implementation that captures
+
+
+SCALED = Subject.of(replace(OPTIMIZERS[2], network=SMALL, autocast=True), dtype="float16")
+
+
+@pytest.mark.parametrize("network", [TUTORIAL, SMALL], ids=str)
+def test_steps_with_a_scaled_loss_keep_their_bounds(network):
+    assert not broken(
+        step_findings(Subject.of(replace(OPTIMIZERS[2], network=network, autocast=True), dtype="float16"), fresh_seed())
+    )
+
+
+class ForgetsToDivide(torch.amp.GradScaler):
+    """Leaves gradients multiplied."""
+
+    def unscale_(self, optimizer):
+        before = [parameter.grad.clone() for group in optimizer.param_groups for parameter in group["params"]]
+        super().unscale_(optimizer)
+        after = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        for parameter, gradient in zip(after, before, strict=True):
+            parameter.grad = gradient
+
+
+class ForgetsToMultiply(torch.amp.GradScaler):
+    """Leaves the loss as it is, and divides its gradients."""
+
+    def scale(self, loss):
+        super().scale(loss)
+        return loss
+
+
+@pytest.mark.parametrize(("scaler", "part"), [(ForgetsToDivide, "backward"), (ForgetsToMultiply, "loss")])
+def test_a_scale_that_is_forgotten_is_seen(monkeypatch, scaler, part):
+    monkeypatch.setattr(torch.amp, "GradScaler", scaler)
+
+    assert broken(step_findings(SCALED, fresh_seed())) == {part}
+
+
+@pytest.fixture
+def capturing(monkeypatch):
+    """A processor that captures, whose capturable optimizers have another rate; returns that factor's setter."""
+    made = steps.optimizer_of
+    rates = []
+
+    def without_capture(asked, parameters, capturable=False, **implementation):
+        return made(replace(asked, lr=asked.lr * rates[0]) if capturable else asked, parameters, **implementation)
+
+    monkeypatch.setattr(steps, "arithmetic_of", lambda _device: dataclasses.replace(PROCESSOR, captures_graphs=True))
+    monkeypatch.setattr(steps, "optimizer_of", without_capture)
+    return rates
+
+
+@pytest.mark.parametrize(("rate", "seen"), [(1.0, set()), (1.001, {"capturable"})])
+def test_a_capturable_optimizer_does_what_it_does_by_default(capturing, rate, seen):
+    capturing.append(rate)
+
+    assert broken(step_findings(on(SMALL, OPTIMIZERS[3]), fresh_seed())) == seen
+
+
+@pytest.mark.usefixtures("capturing")
+def test_what_cannot_be_captured_is_not_asked_for_it():
+    assert steps.implementations(on(SMALL, OPTIMIZERS[0])) == steps.IMPLEMENTATIONS
+    assert steps.implementations(on(SMALL, OPTIMIZERS[2])) == (*steps.IMPLEMENTATIONS, "capturable")
+
+
+def test_float16_under_autocast_is_asked_where_losses_are_scaled():
+    dtypes = {device: {s.dtype for s in asked_subjects((device,))} for device in ("cpu", "cuda", "xpu")}
+
+    assert dtypes == {"cpu": {"float32", "bfloat16"}, "cuda": {"float32", "bfloat16", "float16"}, "xpu": {"float32"}}

@@ -17,10 +17,11 @@ from fixtures.propagation.readings.precision import gather_under, network_questi
 from fixtures.propagation.readings.ranges import Zeros, fade, overflow_at, overflows, underflow_at, vanishings
 from fixtures.record.claim import Verdict
 from fixtures.record.kinds import ReducedNetwork
-from fixtures.record.subject import HALF_TYPES
-from fixtures.rounding.precision import autocast, flags, products, setting_of, settings
+from fixtures.record.subject import HALF_TYPES, Subject
+from fixtures.rounding import precision
+from fixtures.rounding.precision import autocast, exactly, flags, products, setting_of, settings
 from fixtures.target.target import Target
-from suites.machinery.chance import ALARM, SURE, agrees, no_oftener, within_chance
+from suites.machinery.chance import ALARM, SURE, agrees, fresh_seed, no_oftener, within_chance
 from suites.machinery.making.answers import answers, cases_of, findings_of, target_of
 from suites.machinery.proofs import proves
 from suites.propagation import test_precision as suite
@@ -382,3 +383,66 @@ def test_products_of_healthy_layers_stay_far_within_their_bounds(seed):
     subject = suite.on(suite.GELU, CPU, shape=suite.SHAPE, path="linear_default")
 
     assert max(product.error for product in products(subject, seed, TORCH)) < 0.2
+
+
+# Settings of an accelerator: none is there, but its flags are
+
+
+OF_CUDA = {name: setting for name, setting in settings("cuda").items() if setting.exists}
+
+
+@pytest.mark.parametrize("name", OF_CUDA)
+def test_a_setting_of_cuda_leaves_every_flag_as_it_was(name):
+    before = flags()
+
+    with OF_CUDA[name].context():
+        within = flags()
+
+    assert flags() == before
+    assert within != before or name in ("default", "highest", "half_sums_reduced"), "all but what is the default"
+
+
+def test_exact_products_are_those_of_the_settings_that_forbid_anything_else():
+    before = flags()
+
+    with exactly("cuda"):
+        within = flags()
+    with OF_CUDA["tf32_off"].context(), OF_CUDA["half_sums_full"].context():
+        assert within == flags()
+
+    assert within["cudnn.allow_tf32"] is False
+    assert flags() == before
+    with exactly("cpu"), exactly("xpu"):
+        assert flags() == before
+
+
+@pytest.mark.parametrize(("name", "sums"), [("half_sums_reduced", True), ("half_sums_full", False)])
+@pytest.mark.parametrize("dtype", HALF_TYPES)
+def test_a_setting_of_half_types_casts_to_the_subjects(name, sums, dtype):
+    subject = Subject("kaiming_normal_", (8, 8), dtype, nonlinearity="relu", device="cuda", path=f"linear_{name}")
+
+    found = setting_of(subject)
+
+    assert (found.linear, found.convolution, found.sums) == (dtype, dtype, sums)
+    assert found.says.endswith(f"torch.autocast('cuda', torch.{dtype})")
+
+
+@pytest.mark.parametrize(("sums", "beyond"), [(False, True), (True, False)])
+def test_sums_in_a_half_type_are_allowed_only_where_they_are_stated(monkeypatch, sums, beyond):
+    """A product whose sum was rounded to bfloat16 after each term."""
+
+    def rounding(inputs, weight):
+        total = torch.zeros(len(inputs), len(weight), dtype=torch.bfloat16)
+        for term in range(inputs.shape[1]):
+            total = total + (inputs[:, term, None] * weight[None, :, term]).to(torch.bfloat16)
+        return total
+
+    no_context = contextlib.nullcontext
+    stated = replace(settings("cuda")["half_sums_full"], linear="bfloat16", sums=sums, context=no_context)
+    monkeypatch.setattr(precision, "setting_of", lambda _subject: stated)
+    monkeypatch.setattr(torch.nn.functional, "linear", rounding)
+    subject = Subject("kaiming_normal_", (8, 256), "bfloat16", nonlinearity="relu", path="linear_autocast")
+
+    outputs = products(subject, fresh_seed(), torch.nn.init)[0]
+
+    assert (outputs.error > 1) == beyond

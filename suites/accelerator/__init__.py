@@ -1,0 +1,1 @@
+"""All that can be asked of one device in minutes, with the interpreter at hand."""
