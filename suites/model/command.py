@@ -43,7 +43,17 @@ def model_command(
     condition: Annotated[str | None, typer.Option(hidden=True)] = None,
     answer: Annotated[Path | None, typer.Option(hidden=True)] = None,
 ) -> int:
-    """Carry out a run."""
+    """Carry out a run.
+
+    Args:
+        file: that defines the model.
+        carried: folder that the baseline fills and the candidate reads.
+        side: of the gate.
+        into: file of the record.
+        seed: of the baseline.
+        condition: that the baseline is asked under in this process, which then does no more.
+        answer: file of what it finds.
+    """
     if not carried.is_dir():
         raise CommandError(f"--carried {carried}: no such folder")
     if condition is not None and answer is not None:

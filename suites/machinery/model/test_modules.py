@@ -19,7 +19,7 @@ pytestmark = SURE
 
 
 class Inner(nn.Module):
-    """Its forward has functional code, a keyword, and returns a dict."""
+    """A module with functional code in its forward, which takes a keyword and returns a dict."""
 
     def __init__(self):
         super().__init__()
@@ -50,7 +50,6 @@ class Outer(nn.Module):
 
 @pytest.fixture
 def outer():
-    torch.manual_seed(0)
     return Outer()
 
 

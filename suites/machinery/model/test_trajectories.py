@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from fixtures.model.allowance import SPREAD
 from fixtures.model.initial import tensors_of
-from fixtures.model.learning import Course, OtherTensors, load, movement, training_of
+from fixtures.model.trajectories import Course, OtherTensors, load, movement, training_of
 from fixtures.statistics.ranks import rank_sum_p
 from suites.machinery.chance import SURE
 
@@ -19,7 +19,6 @@ pytestmark = SURE
 
 @pytest.fixture
 def course():
-    torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(8, 16), nn.GELU(), nn.Linear(16, 4))
     inputs, labels = torch.randn(16, 8), torch.arange(16) % 4
     return Course(
