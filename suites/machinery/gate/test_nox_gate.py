@@ -81,6 +81,24 @@ sys.exit(1)
 """
 
 
+# In place of the user's model: runs the file, which decides how it ends, and writes down what it was told.
+MODEL = """\
+import json, os, sys
+from pathlib import Path
+file, told = Path(sys.argv[1]), sys.argv[2:]
+into = Path(told[told.index("--into") + 1])
+carried = Path(told[told.index("--carried") + 1])
+side = told[told.index("--side") + 1]
+assert (carried / "weights").exists() == (side == "candidate")
+(carried / "weights").touch()
+troubles = []
+exec(file.read_text())
+offline = os.environ["HF_HUB_OFFLINE"]
+into.write_text(json.dumps({"seconds": {}, "troubles": troubles, "told": told, "offline": offline}))
+sys.exit(2 if troubles else 0)
+"""
+
+
 @pytest.fixture
 def wheels(known_wheels):
     """The wheels that pip finds: a baseline 1.0 and whatever a test adds."""
@@ -98,6 +116,8 @@ def checkout(tmp_path, wheels):  # noqa: ARG001 - a gate in it finds a baseline
     (root / "reports" / "__main__.py").write_text(REPORTS)
     (root / "fixtures" / "clock").mkdir(parents=True)
     (root / "fixtures" / "clock" / "__main__.py").write_text(CLOCK)
+    (root / "suites" / "model").mkdir(parents=True)
+    (root / "suites" / "model" / "__main__.py").write_text(MODEL)
     return root
 
 
@@ -236,14 +256,56 @@ def test_the_clock_is_told_what_is_to_count(gate, checkout, wheels, monkeypatch)
     assert "--instructions valgrind" in next(line for line in shown.splitlines() if "the same again" in line)
 
 
-def test_the_clock_is_told_of_a_model_of_the_users(gate, checkout, wheels):
+def test_a_model_of_the_users_is_measured_on_both_sides_and_timed(gate, checkout, wheels):
     make_wheel(wheels, "2.0")
     (checkout / "my_model.py").touch()
 
-    gate("--model", "my_model.py")
+    code, _ = gate("--model", "my_model.py", "--seed", "7")
 
+    assert code == 0
+    before, after = (
+        json.loads((run_of(checkout, side) / "model.json").read_text()) for side in ("baseline", "candidate")
+    )
+    assert before["offline"] == "1"
+    assert before["told"][before["told"].index("--seed") + 1] == "7"
+    assert "--seed" not in after["told"]  # the baseline's counts, and is carried
+    carried = {side["told"][side["told"].index("--carried") + 1] for side in (before, after)}
+    assert len(carried) == 1
+    assert not Path(*carried).exists()
     words = json.loads((run_of(checkout, "candidate") / "timings.json").read_text())
     assert words[words.index("--model") + 1] == str(checkout / "my_model.py")
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        "troubles.append({'stage': 'file', 'text': 'no build', 'tail': []})",
+        "os.kill(os.getpid(), 11)",
+        "os._exit(3)",
+    ],
+)
+def test_a_model_that_cannot_be_built_is_not_timed_and_all_else_is_judged(ending, gate, checkout, wheels):
+    make_wheel(wheels, "2.0")
+    (checkout / "my_model.py").write_text(f"if side == 'candidate': {ending}")
+
+    code, _ = gate("--model", "my_model.py")
+
+    assert code == 0  # the stand-in for the reports does not look at it
+    record = json.loads((run_of(checkout, "candidate") / "model.json").read_text())
+    assert [trouble["stage"] for trouble in record["troubles"]] == ["file"]
+    words = json.loads((run_of(checkout, "candidate") / "timings.json").read_text())
+    assert "--model" not in words
+
+
+def test_a_model_is_not_asked_of_a_run_folder(first_gate, checkout):
+    (checkout / "my_model.py").touch()
+    (checkout / "earlier").mkdir()
+    (checkout / "earlier" / "plan.json").write_text("{}")
+
+    code, shown = first_gate("--baseline", "earlier", "--model", "my_model.py")
+
+    assert code == 2
+    assert "--model: both torches are asked about it, and the baseline is a run folder" in shown
 
 
 INTERRUPT = """\
@@ -719,18 +781,15 @@ def test_an_interpreter_brings_its_own_and_the_other_side_is_added_to(checkout):
     assert not options.additions.baseline
 
 
-@pytest.mark.parametrize("sides", [(), ("--baseline", "run")], ids=["two torches", "a run"])
-def test_a_model_is_kept_and_named_in_the_command(checkout, sides):
+def test_a_model_is_kept_and_named_in_the_command(checkout):
     (checkout / "my model.py").touch()
-    (checkout / "run").mkdir()
-    (checkout / "run" / "plan.json").write_text("{}")
     project = Project.read(checkout / "pyproject.toml")
 
-    options = parse_options([*sides, "--model", "my model.py"], project, checkout)
+    options = parse_options(["--model", "my model.py"], project, checkout)
 
     assert options.model == checkout / "my model.py"
     assert options.command.endswith(f"--model '{options.model}'")
-    assert parse_options(sides, project, checkout).model is None
+    assert parse_options([], project, checkout).model is None
 
 
 def nox_gate(*arguments):
