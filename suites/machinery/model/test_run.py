@@ -270,6 +270,45 @@ def test_a_model_of_other_parameters_differs(baseline, folder, tmp_path):
     assert any("head.weight is (33, 32)" in finding.text for finding in findings)
 
 
+COMPILED = """
+import torch
+from torch import nn
+
+
+def backend(graph, inputs):
+    return lambda *given: tuple(FACTOR * output for output in graph(*given))
+
+
+def build():
+    return torch.compile(nn.Sequential(nn.Linear(32, 32), nn.GELU(), nn.Linear(32, 32)), backend=backend)
+"""
+
+
+def test_a_compiled_model_is_asked_as_a_whole_beside_what_it_compiles(tmp_path):
+    (tmp_path / "carried").mkdir()
+    sides = []
+    for side, factor in (("baseline", "1"), ("candidate", "(1 + 1e-4)")):
+        file = tmp_path / "compiled.py"
+        file.write_text(COMPILED.replace("FACTOR", factor), encoding="utf-8")
+        sides.append(side_of(tmp_path, side, file))
+
+    found = {name for kind, name in names(judged(*sides)) if kind == "numbers"}
+    assert found == {"(compiled)"}
+
+
+def test_another_constant_is_another_law(baseline, file, folder, monkeypatch):
+    plain = nn.LayerNorm.reset_parameters
+
+    def reset(self):
+        plain(self)
+        nn.init.constant_(self.bias, 0.1)
+
+    monkeypatch.setattr(nn.LayerNorm, "reset_parameters", reset)
+    findings = judged(baseline, side_of(folder, "candidate", file))
+
+    assert ("law", "layer_norm.bias") in names(findings)
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
