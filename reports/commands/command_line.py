@@ -23,6 +23,7 @@ from fixtures.words.layout import unwrapped
 from reports.commands.run_folders import accept_command, merge_command
 from reports.comparison.changes import Incomparable
 from reports.comparison.false_alarms import PromiseBroken
+from reports.model import read_record_of, read_records
 from reports.renderers.junit import gate_junit
 from reports.renderers.markdown import gate_markdown
 from reports.renderers.page import write_page
@@ -62,6 +63,7 @@ def gate_command(
         policy=read_policy(policy) if policy else None,
         waivers=read_waivers(waivers, datetime.now(UTC).date()) if waivers else None,
         pairing=read_pairing(pairing) if pairing else None,
+        model=read_records(base_run, candidate_run),
     )
     view = gate_view(verdict, before, after, references=references, faults=matrix)
     try:
@@ -84,7 +86,9 @@ def show_command(
     if (run / SESSION).exists():
         show(session_page(session_view(run, _references())))
         return 0
-    show(run_page(run_view(read_run(run, unfinished=True), _references())))
+    found = read_record_of(run)
+    model = found.record or found.complaint if found else None
+    show(run_page(run_view(read_run(run, unfinished=True), _references(), model)))
     return 0
 
 

@@ -119,6 +119,7 @@ _ONE_FOR_ALL: dict[str, Callable[[Plan, Environment], object]] = {
     "torch": lambda _, environment: environment.torch.get("version"),
     "torch's commit": lambda _, environment: environment.torch.get("git"),
     "torch's CUDA": lambda _, environment: environment.torch.get("cuda"),
+    "added packages": lambda _, environment: sorted(environment.added),
     "Python": lambda _, environment: environment.python.partition(" ")[0],
 }
 """Properties that all parts of one run share. Machines may differ, and what torch says of them:

@@ -59,6 +59,7 @@ class FalseAlarms(msgspec.Struct, frozen=True, kw_only=True):
     claims: Part
     drift: Part
     speed: Part
+    model: Part
     total: float
     uncovered: tuple[str, ...]
 
@@ -70,6 +71,7 @@ UNCOVERED = {
     "conformance.lost": "claims that the candidate could not judge",
     "drift.numbers": "numbers of training, judged by measured rounding",
     "completeness.unanswered": "claims without an answer",
+    "model.numbers": "numbers of your own model, judged by measured rounding",
 }
 """Kinds that may stop a healthy pair by no chance that theory gives."""
 
@@ -86,21 +88,29 @@ def claim_looks(statistical: int) -> tuple[Look, ...]:
     return (Look(CLAIM_KINDS, FALSE_ALARM_PER_CLAIM, statistical),)
 
 
-def false_alarms(looks: Iterable[Look], policy: Policy) -> FalseAlarms:
-    """Add up the tests that may stop under this policy."""
+def false_alarms(looks: Iterable[Look], policy: Policy, *, with_model: bool = False) -> FalseAlarms:
+    """Add up the tests that may stop under this policy.
+
+    Args:
+        looks: tests that were made.
+        policy: what each kind of finding makes of the verdict.
+        with_model: whether a model of the user's was compared.
+    """
     stopping = [look for look in looks if any(policy.severity(kind) is Severity.STOP for kind in look.kinds)]
 
     def part(table: str) -> Part:
         ours = [look for look in stopping if look.kinds[0].startswith(f"{table}.")]
         return Part(tests=sum(look.tests for look in ours), chance=min(1.0, sum(look.together for look in ours)))
 
-    claims, drift, speed = part("conformance"), part("drift"), part("speed")
-    others = (words for kind, words in UNCOVERED.items() if policy.severity(kind) is Severity.STOP)
+    claims, drift, speed, model = part("conformance"), part("drift"), part("speed"), part("model")
+    made = (kind for kind in UNCOVERED if with_model or not kind.startswith("model."))
+    others = (UNCOVERED[kind] for kind in made if policy.severity(kind) is Severity.STOP)
     return FalseAlarms(
         claims=claims,
         drift=drift,
         speed=speed,
-        total=min(1.0, claims.chance + drift.chance + speed.chance),
+        model=model,
+        total=min(1.0, claims.chance + drift.chance + speed.chance + model.chance),
         uncovered=(*others, FAILURES),
     )
 
@@ -114,18 +124,21 @@ def refuse_broken_promise(found: FalseAlarms, plan: Plan | None) -> None:
     Raises:
         PromiseBroken: this policy lets more tests stop than fit in.
     """
-    drawn = found.claims.chance + found.drift.chance
+    drawn = found.claims.chance + found.drift.chance + found.model.chance
     # Sums of the same terms in another order differ in their last digits.
     if plan is not None and drawn > plan.false_alarm_rate * (1 + 1e-9):
+        tables = "[drift] or [model]" if found.model.tests else "[drift]"
         raise PromiseBroken(
             f"this policy stops two healthy torches with chance {drawn:.1e}, more than the {plan.false_alarm_rate:g} "
-            "that the runs promised: let less stop under [drift], or accept more (--false-alarm-rate)"
+            f"that the runs promised: let less stop under {tables}, or accept more (--false-alarm-rate)"
         )
 
 
 def in_words(found: FalseAlarms) -> tuple[str, str]:
     """One sentence with all parts, and one on what is not in it."""
     parts = {"claims": found.claims, "drift": found.drift, "speed": found.speed}
+    if found.model.tests:
+        parts["your model"] = found.model
     listed = ", ".join(f"{name} {_chance(part.chance)} ({plural(part.tests, 'test')})" for name, part in parts.items())
     return (
         f"two healthy torches are stopped with chance {_chance(found.total)} at most: {listed}",

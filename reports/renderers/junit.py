@@ -1,8 +1,8 @@
 """The verdict as JUnit XML, one case for each claim of a family about a subject: what CI viewers load.
 
 A stop is a failure and what leaves the verdict undecided an error: a viewer is green where the gate ends with 0. Claims
-that neither side could tell are skipped, and a notice passes with its text. Reasons that are not about claims (speed,
-drift, surroundings) are cases of their own.
+that neither side could tell are skipped, and a notice passes with its text. Reasons that are not about claims (drift,
+speed, surroundings, the user's own model) are cases of their own.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from fixtures.record.safe_text import printable
 from reports.verdict.reasons import Outcome
 from reports.view.claims import ClaimRow
 from reports.view.gate import GateView
+from reports.view.model import ModelView
 
 
 def gate_junit(view: GateView) -> bytes:
     """The verdict as an XML document."""
-    cases = [*map(_of_claim, view.claims), *_of_the_rest(view)]
-    torches = f"torch {view.torches[0]} to {view.torches[1]}"
-    suite = ElementTree.Element("testsuite", name=printable(f"Kaiming Gate, {torches}"), tests=str(len(cases)))
+    cases = [*map(_of_claim, view.claims), *_of_the_rest(view), *_of_the_model(view.model)]
+    steps = ", ".join(f"{step.name} {step.baseline} to {step.candidate}" for step in view.steps)
+    suite = ElementTree.Element("testsuite", name=printable(f"Kaiming Gate, {steps}"), tests=str(len(cases)))
     for counted, element in (("failures", "failure"), ("skipped", "skipped"), ("errors", "error")):
         suite.set(counted, str(sum(case.find(element) is not None for case in cases)))
     suite.extend(cases)
@@ -45,11 +46,20 @@ def _of_claim(claim: ClaimRow) -> ElementTree.Element:
 
 def _of_the_rest(view: GateView) -> Iterator[ElementTree.Element]:
     asked = {claim.id for claim in view.claims}
+    taken = set[tuple[str, tuple[str, ...]]]()
     for reason in view.reasons:
         if not asked.intersection(reason.names):
             family, _, _ = reason.kind.partition(".")
-            name = ", ".join(reason.names) or reason.text
+            # Two cases of one name would be one to a viewer.
+            name = reason.text if (reason.kind, reason.names) in taken else ", ".join(reason.names) or reason.text
+            taken.add((reason.kind, reason.names))
             yield _case(family, f"{reason.kind}: {name}", reason.outcome, "\n".join([reason.text, *reason.details]))
+
+
+def _of_the_model(found: ModelView | None) -> Iterator[ElementTree.Element]:
+    """A case that passes, where the user's own model has no reason of its own that would be one."""
+    if found is not None and found.outcome in (Outcome.PASS, Outcome.NOTICE):
+        yield _case("model", found.file, Outcome.NOTICE, found.sentence)
 
 
 def _case(family: str, name: str, outcome: Outcome, text: str) -> ElementTree.Element:

@@ -15,6 +15,7 @@ from fixtures.words.phrases import plural
 from reports.verdict.reasons import Reason
 from reports.view.counts import Counts
 from reports.view.gate import GateView
+from reports.view.model import ModelView
 from reports.view.timings import Timing, Timings
 
 MOST_CHARACTERS = 65_000
@@ -50,15 +51,19 @@ def as_text(text: object) -> str:
 
 
 def _sections(view: GateView) -> Iterator[Iterable[str]]:
-    before, after = map(as_text, view.torches)
-    yield [f"## {view.outcome.sign} {view.outcome.upper()}: torch {before} → {after}"]
+    steps = (f"{as_text(step.name)} {as_text(step.baseline)} → {as_text(step.candidate)}" for step in view.steps)
+    yield [f"## {view.outcome.sign} {view.outcome.upper()}: {', '.join(steps)}"]
     yield [as_text(view.bottom_line)]
+    yield [as_text(view.brought)] if view.brought else []
     yield [f"{number}. {_reason(reason)}" for number, reason in enumerate(view.top, start=1)]
     yield [f"**Next:** {view.advice}"]
     if view.rerun:
         yield _fenced("sh", [view.rerun])
     if view.stanza:
         yield _folded("A waiver for the first of them, to fill in", _fenced("toml", view.stanza.splitlines()))
+    if view.model:
+        yield [f"**Your model** {as_text(view.model.file)}: {view.model.outcome}: {as_text(view.model.sentence)}."]
+        yield _modules(view.model)
     if view.rest:
         yield _folded(plural(len(view.rest), "more reason"), [f"- {_reason(reason)}" for reason in view.rest])
     yield _claims(view.counts)
@@ -93,6 +98,19 @@ def _claims(counts: Counts) -> list[str]:
     ]
     head = ["| family | asked | hold | violated | no evidence |", "|---|--:|--:|--:|--:|"]
     return _folded(f"{plural(counts.total.claims, 'claim')}, baseline → candidate", [*head, *rows])
+
+
+def _modules(found: ModelView) -> list[str]:
+    """Table of the modules nearest to what rounding allows, or beyond it."""
+    if not found.farthest:
+        return []
+    head = ["| module | class | share of what rounding allows | tensor | |", "|---|---|--:|---|---|"]
+    rows = [
+        f"| {as_text(row.path)} | {as_text(row.about)} | {row.share} | {as_text(row.tensor)} | {as_text(row.outcome)} |"
+        for row in found.farthest
+    ]
+    counted = f"{len(found.farthest)} of {plural(len(found.modules), 'module')} of your model"
+    return _folded(f"{counted}, farthest from float64 for what rounding allows", [*head, *rows])
 
 
 def _both(counts: tuple[int, int]) -> str:

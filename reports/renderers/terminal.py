@@ -19,12 +19,16 @@ from reports.verdict.reasons import Outcome, Reason
 from reports.view.claims import Finding, FindingList, Undecided
 from reports.view.counts import Counts
 from reports.view.gate import GateView
+from reports.view.model import ModelView
 from reports.view.run import RunView
 from reports.view.session import SessionView, StageRow, Table
 from reports.view.timings import Timings
 
 MOST_LISTED = 10
 """Findings listed of one kind; nobody reads on beyond, and verdict.json has them all."""
+
+MOST_MODULES = 6
+"""Modules of the user's model listed, of those that are not within rounding; the page has them all."""
 
 MOST_NOTES = 5
 """Different notes listed for claims without evidence."""
@@ -42,6 +46,7 @@ def gate_page(view: GateView) -> RenderableType:
         *_headline(view),
         *_top_reasons(view.top),
         *_next_step(view),
+        *_model(view.model),
         *_other_reasons(view.rest),
         *(_claim_table(view.counts) if view.is_counted else ()),
         *_findings(view.findings),
@@ -66,6 +71,7 @@ def run_page(view: RunView) -> RenderableType:
         *_undecided(view.undecided),
         *_skipped(view.left_out),
         *section("Besides the claims", item(text(view.recorded)), item(text(view.false_alarm))),
+        *(section("Your model", *(item(text(line)) for line in view.model)) if view.model else ()),
     )
 
 
@@ -112,11 +118,12 @@ def _style(outcome: Outcome) -> str:
 
 
 def _headline(view: GateView) -> Iterator[RenderableType]:
-    versions = f"  torch {view.torches[0]} -> {view.torches[1]}"
-    yield text((f" {view.outcome.upper()} ", f"{_style(view.outcome)} reverse"), versions)
+    versions = ", ".join(f"{step.name} {step.baseline} -> {step.candidate}" for step in view.steps)
+    yield text((f" {view.outcome.upper()} ", f"{_style(view.outcome)} reverse"), f"  {versions}")
     yield Hanging("", text(view.bottom_line))
-    if view.asked:
-        yield text((view.asked, "dim"))
+    for line in (view.brought, view.asked):
+        if line:
+            yield text((line, "dim"))
 
 
 def _top_reasons(reasons: tuple[Reason, ...]) -> Iterator[RenderableType]:
@@ -154,6 +161,22 @@ def _next_step(view: GateView) -> Iterator[RenderableType]:
     if view.stanza:
         yield text("Or let the first pass for a while: fill in, and give as --waivers FILE:")
         yield from (unwrapped(f"  {line}") for line in view.stanza.splitlines())
+
+
+def _model(found: ModelView | None) -> Iterator[RenderableType]:
+    """The verdict on the user's own model, and the modules nearest to what rounding allows; its reasons stand above."""
+    if found is None:
+        return
+    said: RenderableType = Hanging("  ", text((found.outcome, _style(found.outcome)), f": {found.sentence}"))
+    lines = [said]
+    lines += [
+        item(text(f"{row.outcome}: {row.path} ({row.about})", f": {row.share}, {row.tensor}" if row.share else ""))
+        for row in found.farthest[:MOST_MODULES]
+        if row.state.tone != "fine"
+    ]
+    if found.conditions:
+        lines.append(item(text((found.conditions, "dim"))))
+    yield from section(f"Your model: {found.file}", *lines)
 
 
 def _claim_table(counts: Counts) -> Iterator[RenderableType]:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
+from packaging.requirements import InvalidRequirement, Requirement
 
 from fixtures.clock.results import Pairing
 from fixtures.record.claim import Verdict
-from fixtures.record.environment import Environment
+from fixtures.record.environment import UNKNOWN_TORCH, Environment
 from fixtures.record.plan import Plan
 from fixtures.record.run_folder import Run
 from fixtures.rules.policy import Policy, Severity, default_policy
@@ -31,10 +32,14 @@ from reports.comparison.false_alarms import FalseAlarms, claim_looks, false_alar
 from reports.drift import Drift, drift_looks, drifts
 from reports.drift.kinds import Kind
 from reports.drift.topics import topics
+from reports.model import ModelComparison, Records, compared_models, model_looks
+from reports.model.kinds import Finding, details_of, in_words
+from reports.model.kinds import Kind as ModelKind
+from reports.verdict.intent import ABSENT, Intent, intent
 from reports.verdict.reasons import Outcome, Reason, area_of
 from reports.verdict.speed import UNCLEAR, SpeedFinding, speed_findings, speed_looks
 
-VERDICT_SCHEMA = 4
+VERDICT_SCHEMA = 5
 
 UNUSED = "waiver.unused"
 
@@ -87,10 +92,12 @@ class GateVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """Decision of the gate and its reasons; verdict.json.
 
     Attributes:
+        intent: packages other than torch that were meant to differ.
         reasons: the most important first.
         changes: every planned claim but those that hold on both sides.
         drifts: what changed though it may be right on both sides.
         speed: what the paired clock measured; None where it did not.
+        model: the user's own model on both sides; None where none was asked.
         policy: the policy in force, with its defaults.
         false_alarms: chance, at most, that two healthy torches are stopped by what was tested.
         rerun: command that repeats the gate on the same draws; None where the versions are not on an index.
@@ -102,6 +109,7 @@ class GateVerdict(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int
     baseline: Side
     candidate: Side
+    intent: Intent
     plan: dict[str, str]
     reasons: tuple[Reason, ...]
     counts: tuple[FamilyCount, ...]
@@ -109,6 +117,7 @@ class GateVerdict(msgspec.Struct, frozen=True, kw_only=True):
     streams: Streams
     drifts: tuple[Drift, ...]
     speed: Pairing | None
+    model: ModelComparison | None
     policy: Policy
     false_alarms: FalseAlarms
     rerun: str | None
@@ -122,6 +131,7 @@ def gate(
     policy: Policy | None = None,
     waivers: Waivers | None = None,
     pairing: Pairing | None = None,
+    model: Records | None = None,
 ) -> GateVerdict:
     """Judge the step from one run to another.
 
@@ -131,6 +141,7 @@ def gate(
         policy: what each kind of finding makes of the verdict; the default one if None.
         waivers: what may pass for a while.
         pairing: both torches' times, taken together; None where none were.
+        model: what both runs recorded of the user's own model; None where they were not asked.
 
     Raises:
         Incomparable: the two runs were not asked the same, or the times are those of others.
@@ -144,11 +155,13 @@ def gate(
     streams = _streams(baseline, candidate)
     drifted = drifts(baseline, candidate, changes)
     timed = speed_findings(pairing, policy.speed)
+    own = compared_models(model, (_version(baseline), _version(candidate))) if model else None
     plan = baseline.plan or candidate.plan
-    looks = (*drift_looks(baseline, candidate, changes), *speed_looks(pairing, policy.speed))
-    chance = false_alarms((*claim_looks(statistical(candidate)), *looks), policy)
+    intended = intent(baseline.environment, candidate.environment)
+    looks = (*drift_looks(baseline, candidate, changes), *speed_looks(pairing, policy.speed), *model_looks(own))
+    chance = false_alarms((*claim_looks(statistical(candidate)), *looks), policy, with_model=own is not None)
     refuse_broken_promise(chance, plan)
-    found = list(_excusable(changes, drifted, timed))
+    found = list(_excusable(changes, drifted, timed, own.findings if own else ()))
     deciding = [one for one in found if policy.severity(one.kind) in (Severity.STOP, Severity.NO_EVIDENCE)]
     applied = apply(
         waivers or Waivers(), deciding, torch_version=candidate.torch_version, tier=plan.tier if plan else ""
@@ -157,10 +170,11 @@ def gate(
     judge = _Judge(policy, {(one.kind, one.name): waived for one, waived in covering if waived})
     reasons = [
         *_failures(baseline, candidate),
+        *judge.model(own.findings if own else ()),
         *judge.conformance(changes),
         *judge.completeness(baseline, candidate, changes),
         *judge.drift(drifted, streams),
-        *judge.surroundings(baseline.environment, candidate.environment),
+        *judge.surroundings(baseline.environment, candidate.environment, intended),
         *judge.speed(timed),
         *_of_waivers(applied),
     ]
@@ -182,6 +196,7 @@ def gate(
         exit_code=outcome.exit_code,
         baseline=sides[0],
         candidate=sides[1],
+        intent=intended,
         plan=_asked(plan),
         reasons=tuple(reasons),
         counts=family_counts(changes),
@@ -189,6 +204,7 @@ def gate(
         streams=streams,
         drifts=drifted,
         speed=pairing,
+        model=own,
         policy=policy,
         false_alarms=chance,
         rerun=_rerun(baseline, candidate),
@@ -226,6 +242,11 @@ def family_counts(changes: Iterable[ClaimChange]) -> tuple[FamilyCount, ...]:
         for family, dtypes in families.items()
         for dtype, members in dtypes.items()
     )
+
+
+def _version(run: Run) -> str | None:
+    """Torch of a run; None where it never got that far."""
+    return None if run.torch_version == UNKNOWN_TORCH else run.torch_version
 
 
 def _side(run: Run) -> Side:
@@ -278,7 +299,7 @@ class _Excusable:
 
 
 def _excusable(
-    changes: Iterable[ClaimChange], drifted: Iterable[Drift], timed: Iterable[SpeedFinding]
+    changes: Iterable[ClaimChange], drifted: Iterable[Drift], timed: Iterable[SpeedFinding], own: Iterable[Finding]
 ) -> Iterator[_Excusable]:
     for change in changes:
         if change.claim and (kind := change.change.policy_key):
@@ -288,6 +309,8 @@ def _excusable(
             yield _Excusable(f"drift.{kind}", drift.subject, f"drift.{kind}", drift.fields)
     for finding in timed:
         yield _Excusable(finding.kind, finding.workload or "", finding.kind, finding.fields)
+    for one in own:
+        yield _Excusable(one.kind.policy_key, one.name, one.kind.policy_key, one.fields)
 
 
 Item = TypeVar("Item")
@@ -346,17 +369,22 @@ class _Judge:
                     details = topic.members[0].rerun
                     yield from self._reason(f"drift.{kind}", topic.text, names, details=details, waivers=waivers)
 
-    def surroundings(self, before: Environment | None, after: Environment | None) -> Iterator[Reason]:
-        """Reasons from differences other than torch."""
+    def surroundings(self, before: Environment | None, after: Environment | None, meant: Intent) -> Iterator[Reason]:
+        """Reasons from differences other than torch and what was meant to differ."""
         if before is None or after is None:
             return
         packages = [
-            {name: version for name, version in side.packages.items() if not _OF_TORCH.fullmatch(name)}
+            {
+                name: version
+                for name, version in side.packages.items()
+                if name not in meant.names and not _OF_TORCH.fullmatch(name)
+            }
             for side in (before, after)
         ]
+        but = first_few(["torch", *(step.name for step in meant.named)], 5)
         pythons = [{"python": side.python} for side in (before, after)]
         differing = {
-            "surroundings.packages": ("versions of packages other than torch differ", _differences(*packages)),
+            "surroundings.packages": (f"versions of packages other than {but} differ", _differences(*packages)),
             "surroundings.machine": ("the machines differ", _differences(before.machine, after.machine)),
             "surroundings.python": (
                 "Python differs",
@@ -382,6 +410,17 @@ class _Judge:
                 text = f"too noisy to decide in the time there was: {first_few(about)}"
                 details = tuple(finding.text for finding in members)
                 yield from self._reason(UNCLEAR, text, about, details=details, waivers=waivers)
+
+    def model(self, findings: Iterable[Finding]) -> Iterator[Reason]:
+        """Reasons from the user's own model."""
+        for kind in ModelKind:
+            alike = [finding for finding in findings if finding.kind is kind]
+            for waivers, members in self._apart(kind.policy_key, alike, lambda finding: finding.name):
+                for about in ([one] for one in members) if kind.apart else [members] if members else []:
+                    names = tuple(dict.fromkeys(one.name for one in about))
+                    yield from self._reason(
+                        kind.policy_key, in_words(about), names, details=details_of(about), waivers=waivers
+                    )
 
     def _apart(
         self, kind: str, items: Iterable[Item], name: Callable[[Item], str]
@@ -480,7 +519,7 @@ _OF_TORCH = re.compile(r"torch|triton|pytorch-triton.*|(nvidia|cuda)-.*")
 def _differences(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
     """Differences by name; long values (lists of CPU flags) are not shown."""
     names = [name for name in sorted(before.keys() | after.keys()) if before.get(name) != after.get(name)]
-    values = [(str(before.get(name, "none")), str(after.get(name, "none"))) for name in names]
+    values = [(str(before.get(name, ABSENT)), str(after.get(name, ABSENT))) for name in names]
     return [
         f"{name} ({old} -> {new})" if max(len(old), len(new)) <= LONGEST_VALUE else name
         for name, (old, new) in zip(names, values, strict=True)
@@ -503,11 +542,26 @@ def plan_options(plan: Plan) -> dict[str, str]:
 
 def _rerun(baseline: Run, candidate: Run) -> str | None:
     versions = [_RELEASED.fullmatch(run.torch_version) for run in (baseline, candidate)]
-    plan = baseline.plan
-    if plan is None or not all(versions):
+    plan, added = baseline.plan, list(_added(baseline, candidate))
+    if plan is None or not all(versions) or not all(_is_of_an_index(requirement) for _, requirement in added):
         return None
     before, after = (match[1] for match in versions if match)
-    options = {"--baseline": before, "--candidate": after, **plan_options(plan)}
+    options = [("--baseline", before), ("--candidate", after), *added, *plan_options(plan).items()]
     if plan.selection:
-        options["-k"] = plan.selection
-    return shlex.join(["nox", "-s", "gate", "--", *(word for option in options.items() for word in option)])
+        options.append(("-k", plan.selection))
+    return shlex.join(["nox", "-s", "gate", "--", *(word for option in options for word in option)])
+
+
+def _added(baseline: Run, candidate: Run) -> Iterator[tuple[str, str]]:
+    """Options that add what was added to two runs: each with its requirement."""
+    before, after = (list(run.environment.added) if run.environment else [] for run in (baseline, candidate))
+    yield from (("--with", each) for each in before if each in after)
+    yield from (("--with-baseline", each) for each in before if each not in after)
+    yield from (("--with-candidate", each) for each in after if each not in before)
+
+
+def _is_of_an_index(requirement: str) -> bool:
+    try:
+        return Requirement(requirement).url is None
+    except InvalidRequirement:
+        return False

@@ -48,22 +48,29 @@ class Outcome(Kinds):
 class Area(IntEnum):
     """Topic of a reason, in the order in which a reader wants it among reasons of equal weight.
 
-    First that a side could not be asked, then what the suite is for.
+    First that a side could not be asked; then the model that the user named, which is what they are going to train;
+    then what the suite is for.
     """
 
     ASKING = 0
-    WEIGHTS = 1
-    SIGNALS = 2
-    TRAINING = 3
-    EDGE = 4
-    SPEED = 5
-    SURROUNDINGS = 6
+    MODEL = 1
+    WEIGHTS = 2
+    SIGNALS = 3
+    TRAINING = 4
+    EDGE = 5
+    SPEED = 6
+    SURROUNDINGS = 7
 
 
 EDGES = ("propagation.link.infinity", "propagation.precision.overflow", "propagation.control.overflow")
 """Families about numbers that few networks meet: infinities, and the ends of a type's range."""
 
-_OF_KIND = {"surroundings": Area.SURROUNDINGS, "speed": Area.SPEED, "waiver": Area.SURROUNDINGS}
+_OF_KIND = {
+    "model": Area.MODEL,
+    "speed": Area.SPEED,
+    "surroundings": Area.SURROUNDINGS,
+    "waiver": Area.SURROUNDINGS,
+}
 _OF_DRIFT = {"numbers": Area.TRAINING, "numbers_rounding": Area.TRAINING, "effect": Area.TRAINING}
 _OF_SUITE = {
     "weights": Area.WEIGHTS,
@@ -95,7 +102,7 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
         kind: name in the policy, such as "conformance.new"; one that no policy changes has no table there.
         text: one sentence, with effects in natural units.
         claims: how many claims it is about; 0 for a reason that is not about claims.
-        names: what it is about: claim ids, subject keys, workloads.
+        names: what it is about: claim ids, subject keys, workloads, modules of the user's model.
         details: lines to show below it, such as the last output of a candidate that crashed.
         waived: the waivers that made a notice of it, by id.
     """

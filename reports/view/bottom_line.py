@@ -10,11 +10,13 @@ from reports.verdict.gate import GateVerdict
 from reports.verdict.reasons import Outcome
 from reports.verdict.speed import outcome_of
 from reports.view.counts import Classified
+from reports.view.model import in_short
 
 
 def bottom_line(verdict: GateVerdict) -> str:
     """One sentence that ends with a full stop."""
-    return f"{verdict.outcome.meaning}: {'; '.join([*_claims(verdict), *_drifted(verdict), _speed(verdict)])}."
+    parts = [*_claims(verdict), *_drifted(verdict), *_model(verdict), _speed(verdict)]
+    return f"{verdict.outcome.meaning}: {'; '.join(parts)}."
 
 
 def _claims(verdict: GateVerdict) -> Iterator[str]:
@@ -34,6 +36,11 @@ def _drifted(verdict: GateVerdict) -> Iterator[str]:
     stopping = [r for r in verdict.reasons if r.outcome is Outcome.STOP and r.kind.startswith("drift.")]
     if subjects := {name for reason in stopping for name in reason.names}:
         yield f"{plural(len(subjects), 'subject')} drifted"
+
+
+def _model(verdict: GateVerdict) -> Iterator[str]:
+    if verdict.model is not None:
+        yield in_short(verdict.model, verdict.reasons)
 
 
 def _speed(verdict: GateVerdict) -> str:

@@ -47,6 +47,7 @@ def _told(environment: Environment | None) -> dict[tuple[str, str], str]:
         "machine": environment.machine,
         "option": environment.options,
         "package": environment.packages,
+        "added": {name: ", ".join(brought) for name, brought in environment.added.items()},
         "left out": environment.skipped,
         "run": {"started": environment.started, "seconds": f"{environment.seconds:.1f}"},
     }

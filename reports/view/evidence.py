@@ -19,6 +19,7 @@ from reports.view.curves import Curves, training_curves, training_runs
 from reports.view.depths import DIRECTIONS, Bands, bands_of, trajectories
 from reports.view.forests import BASELINE, CANDIDATE, Forest, scale_forest, speed_forest
 from reports.view.marginals import Marginal, band, marginal, sketched
+from reports.view.model import Clouds, losses_in_words, model_view
 from reports.view.timings import Timings
 
 MOST_WEIGHTS = 16
@@ -47,7 +48,8 @@ class Picture:
     """Numbers to be drawn.
 
     Attributes:
-        plot: the drawing to make of them: "histogram", "probability_transform", "depth", "losses" or "gradient_norms".
+        plot: the drawing to make of them: "histogram", "probability_transform", "depth", "losses", "gradient_norms"
+            or "clouds".
         numbers: all that it shows.
         title: for those who cannot see it.
         says: all of it in words.
@@ -55,7 +57,7 @@ class Picture:
     """
 
     plot: str
-    numbers: Marginal | Mapping[str, Bands] | Curves
+    numbers: Marginal | Mapping[str, Bands] | Curves | Clouds
     title: str
     says: str
     name: str = ""
@@ -89,6 +91,7 @@ class Evidence:
     depths: Exhibits
     training: Exhibits
     speed: Forest
+    model: Exhibits
 
 
 def evidence(verdict: GateVerdict, baseline: Run, candidate: Run) -> Evidence:
@@ -108,6 +111,7 @@ def evidence(verdict: GateVerdict, baseline: Run, candidate: Run) -> Evidence:
         depths=depths(runs, changes),
         training=training(runs),
         speed=speed_forest(Timings.of(verdict.speed, verdict.policy.speed)),
+        model=own_model(verdict),
     )
 
 
@@ -215,6 +219,16 @@ def training(runs: Mapping[str, Run]) -> Exhibits:
     subjects = _planned(runs)
     shown = tuple(_training(found, subjects.get(found.key)) for found in training_curves(runs)[:MOST_TRAINED])
     return Exhibits(shown, _left_out(training_runs(runs.values()), shown, "more training run"))
+
+
+def own_model(verdict: GateVerdict) -> Exhibits:
+    """Losses of the user's own model, where its training was compared."""
+    found = model_view(verdict)
+    if found is None or found.clouds is None:
+        return Exhibits(())
+    says = losses_in_words(found.clouds)
+    picture = Picture("clouds", found.clouds, f"Loss against step, {found.file}", says, "loss")
+    return Exhibits((Exhibit(found.file, found.file, found.training, (), (picture,)),))
 
 
 def _training(found: Curves, subject: Subject | None) -> Exhibit:

@@ -9,21 +9,26 @@ from dataclasses import dataclass
 from fixtures.record.environment import UNKNOWN_TORCH
 from fixtures.record.fault_outcomes import FaultOutcome
 from fixtures.record.run_folder import Run
-from fixtures.words.phrases import plural
+from fixtures.words.phrases import first_few, plural
 from reports.comparison.changes import Change, compare
 from reports.comparison.false_alarms import in_words
 from reports.drift import Drift
 from reports.verdict.gate import GateVerdict, Side, Streams, plan_options
+from reports.verdict.intent import Intent, Step
 from reports.verdict.reasons import Outcome, Reason
 from reports.view.bottom_line import bottom_line
 from reports.view.claims import ClaimRow, FindingList, Undecided, claim_rows, findings, undecided
 from reports.view.counts import Classified, Counts
 from reports.view.environments import Fact, facts
 from reports.view.fault_matrix import FaultTable, fault_tables
+from reports.view.model import ModelView, model_view
 from reports.view.timings import Timings
 
 TOP_REASONS = 3
 """Reasons that stand before the advice."""
+
+MOST_BROUGHT = 5
+"""Packages listed that came with others, as many as in a reason: the environments on the page have them all."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,8 @@ class GateView:
 
     Attributes:
         torches: versions of the baseline and the candidate; the label of a run that cannot tell its own.
+        steps: versions of what is judged: of torch, then of each package that was meant to differ.
+        brought: sentence on what else differs because of these packages; empty where nothing does.
         labels: names of both runs.
         bottom_line: the verdict in one sentence.
         asked: options that decide what was asked; empty where no plan is known.
@@ -44,6 +51,7 @@ class GateView:
         suite_options: options by which a suite asks what the gate asked.
         is_counted: whether both sides have claims to count.
         findings: lists of claims, by their classification.
+        model: the user's own; None where none was asked.
         streams: sentence on fixed-seed streams.
         false_alarms: sentence on the chance of a false alarm, and one on what is not in it.
         drifts: the most important first.
@@ -53,6 +61,8 @@ class GateView:
 
     outcome: Outcome
     torches: tuple[str, str]
+    steps: tuple[Step, ...]
+    brought: str
     labels: tuple[str, str]
     bottom_line: str
     asked: str
@@ -69,6 +79,7 @@ class GateView:
     findings: tuple[FindingList, ...]
     undecided: Undecided | None
     speed: Timings
+    model: ModelView | None
     streams: str
     false_alarms: tuple[str, str]
     drifts: tuple[Drift, ...]
@@ -104,9 +115,12 @@ def gate_view(
     seed = verdict.plan.get("seed") if verdict.rerun else None
     again = f"With --seed {seed} the same gate repeats these draws, not the times; without, it takes others."
     headings = {kind: kind.heading for kind in Change if kind.heading}
+    torches = _torch(verdict.baseline), _torch(verdict.candidate)
     return GateView(
         outcome=verdict.outcome,
-        torches=(_torch(verdict.baseline), _torch(verdict.candidate)),
+        torches=torches,
+        steps=(Step(name="torch", baseline=torches[0], candidate=torches[1]), *verdict.intent.named),
+        brought=_brought(verdict.intent),
         labels=(verdict.baseline.label, verdict.candidate.label),
         bottom_line=bottom_line(verdict),
         asked=", ".join(f"{name} {value}" for name, value in verdict.plan.items()),
@@ -123,6 +137,7 @@ def gate_view(
         findings=tuple(findings(changes, headings, references)),
         undecided=undecided(changes),
         speed=Timings.of(verdict.speed, verdict.policy.speed),
+        model=model_view(verdict),
         streams=_streams(verdict.streams),
         false_alarms=in_words(verdict.false_alarms),
         drifts=tuple(
@@ -140,6 +155,12 @@ def gate_view(
 
 def _torch(side: Side) -> str:
     return side.label if side.torch == UNKNOWN_TORCH else side.torch
+
+
+def _brought(intent: Intent) -> str:
+    found = [f"{step.name} ({step.baseline} -> {step.candidate})" for step in intent.brought]
+    named = first_few([step.name for step in intent.named])
+    return f"with {named} came: {first_few(found, MOST_BROUGHT)}" if found else ""
 
 
 def _streams(streams: Streams) -> str:

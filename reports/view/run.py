@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fixtures.model.results import ModelRecord
 from fixtures.record.environment import Environment
 from fixtures.record.failure import Failure
 from fixtures.record.run_folder import Run
@@ -14,6 +15,7 @@ from reports.comparison.changes import Change, compare
 from reports.verdict.gate import family_counts, statistical
 from reports.view.claims import FindingList, Undecided, findings, undecided
 from reports.view.counts import Counts
+from reports.view.model import record_lines
 
 HEADINGS = {Change.UNREGISTERED: "Violated", Change.REGISTERED: "Violated, registered as known for this release"}
 """Of one run: what it violates is violated on both sides of a comparison with itself."""
@@ -30,6 +32,7 @@ class RunView:
         facts: who was asked, and with which options; None where the run ended before the first question.
         left_out: what was not asked, and why.
         recorded: what is kept besides claims.
+        model: lines on the user's own model; empty where none was asked.
         false_alarm: chance that the run alone shows any violation.
     """
 
@@ -44,15 +47,17 @@ class RunView:
     undecided: Undecided | None
     left_out: tuple[str, ...]
     recorded: str
+    model: tuple[str, ...]
     false_alarm: str
 
 
-def run_view(run: Run, references: Mapping[str, str]) -> RunView:
+def run_view(run: Run, references: Mapping[str, str], model: ModelRecord | str | None = None) -> RunView:
     """Gather what one run has to say.
 
     Args:
         run: the run.
         references: where registered violations are discussed, by id.
+        model: what it recorded of the user's own model, or why that cannot be read; None where it recorded nothing.
     """
     changes = compare(run, run)
     missing, asked = run.unanswered(), statistical(run)
@@ -73,6 +78,7 @@ def run_view(run: Run, references: Mapping[str, str]) -> RunView:
         undecided=undecided(changes),
         left_out=tuple(f"{count} times: {reason}" for reason, count in skipped.items()),
         recorded=f"fixed-seed digests: {len(run.digests)}, {plural(len(run.sketches), 'sketched array')}",
+        model=record_lines(model) if isinstance(model, ModelRecord) else (model,) if model else (),
         false_alarm=f"false alarm: with chance {false_alarm_rate(asked):.1e} at most ({each})",
     )
 
@@ -85,6 +91,7 @@ def _facts(found: Environment) -> dict[str, str]:
         **{f"torch {name}": value for name, value in found.torch.items()},
         **found.machine,
         **{f"option {name}": value for name, value in found.options.items()},
+        **{f"added {name}": ", ".join(brought) for name, brought in found.added.items()},
         "packages": ", ".join(f"{name} {version}" for name, version in found.packages.items()),
     }
     return {name: str(value) for name, value in facts.items()}

@@ -10,7 +10,6 @@ exact law of the weights that it is meant to have (fixtures/audit/audit.py).
 from __future__ import annotations
 
 import secrets
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,7 +25,7 @@ from fixtures.audit.question import AuditError, Question
 from fixtures.record.choices import DEVICES
 from fixtures.record.run_folder import write_record
 from fixtures.target.device import unavailable
-from fixtures.target.imports import NotImportable, attribute_of, import_dotted, import_file
+from fixtures.target.imports import NotImportable, attribute_of, import_beside, import_dotted
 from fixtures.words.console import CommandError, carry_out, show
 from suites.audit.page import audit_page
 
@@ -146,11 +145,7 @@ def _function(option: str, name: str) -> Callable[[], Any]:
     if not (where and colon and attribute):
         raise CommandError(f"{option} {name}: module:function or file.py:function is accepted")
     try:
-        if where.endswith(".py"):
-            sys.path.insert(0, str(Path(where).absolute().parent))  # for what the file imports from its folder
-            module = import_file(Path(where), "audited_")
-        else:
-            module = import_dotted(where)
+        module = import_beside(Path(where), "audited_") if where.endswith(".py") else import_dotted(where)
         found = attribute_of(module, where, attribute.split("."))
     except NotImportable as error:
         raise CommandError(f"{option} {name}: {error}") from None

@@ -36,6 +36,7 @@ from fixtures.statistics import judgement
 from fixtures.target.target import Target
 from fixtures.weights.mistakes import interface_of
 from fixtures.weights.sketch import SALT, SALTED, Sketch
+from suites.framework.additions import brought_by
 from suites.framework.settings import Settings
 
 PARTS = "parts"
@@ -131,6 +132,7 @@ class Recorder:
             started=datetime.fromtimestamp(self._started, UTC).isoformat(timespec="seconds"),
             seconds=round(time.perf_counter() - self._clock, 3),
             skipped=dict(self.skipped),
+            added={requirement: brought_by(requirement) for requirement in self.settings.added},
         )
         run_folder.write_record(self.folder / file_names.ENVIRONMENT, record)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from packaging.requirements import InvalidRequirement, Requirement
 
 from fixtures.record.choices import DEVICES, TIERS
 from fixtures.record.file_names import ROOT, RUNS
@@ -40,6 +42,7 @@ class Settings:
     fault: str | None
     plan: Path | None
     selection: str
+    added: tuple[str, ...] = ()
 
     def as_options(self) -> dict[str, Any]:
         """The options, for the run record."""
@@ -65,6 +68,11 @@ OPTIONS: dict[str, dict[str, str]] = {
     "--target": {"metavar": "MODULE", "help": "dotted name or file of what answers torch.nn.init's names"},
     "--fault": {"metavar": "NAME", "help": "plant this fault in torch itself first (fixtures/faults/registry.py)"},
     "--plan": {"metavar": "FILE", "help": "ask what this plan.json asks, instead of drawing a new one"},
+    "--added": {
+        "action": "append",
+        "metavar": "REQ",
+        "help": "record that this was installed beside torch; may be often",
+    },
 }
 
 
@@ -110,7 +118,17 @@ def read_settings(config: pytest.Config) -> Settings:
         fault=given("--fault"),
         plan=plan,
         selection=config.getoption("keyword", default=""),
+        added=_requirements(given("--added") or ()),
     )
+
+
+def _requirements(texts: Sequence[str]) -> tuple[str, ...]:
+    for text in texts:
+        try:
+            Requirement(text)
+        except InvalidRequirement as error:
+            raise pytest.UsageError(f"--added {text}: no requirement ({str(error).splitlines()[0]})") from None
+    return tuple(texts)
 
 
 def _seed(name: str, text: Any) -> int:

@@ -23,6 +23,7 @@ from reports.renderers.page.svg import Drawings
 from reports.view.evidence import Evidence, Picture
 from reports.view.forests import CANDIDATE, Forest
 from reports.view.gate import GateView
+from reports.view.model import place_of
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -35,12 +36,25 @@ OPEN_PLOTS = 4
 MOST_DRIFTS = 60
 """Drifts listed; verdict.json has them all."""
 
+MOST_MODULES = 600
+"""Modules of a user's model that are listed, half a kilobyte each; verdict.json has them all."""
+
+MOST_TENSORS = 24
+"""Tensors of a user's model that are listed at once; the others are folded away."""
+
 ROWS_OF_A_COLUMN = 14
 """Rows of one drawing, as high as a window; more make a second one beside it."""
 
 PLOTS: dict[str, Callable[[Any], Figure]] = {
     plot.__name__: plot
-    for plot in (plots.histogram, plots.probability_transform, plots.depth, plots.losses, plots.gradient_norms)
+    for plot in (
+        plots.histogram,
+        plots.probability_transform,
+        plots.depth,
+        plots.losses,
+        plots.gradient_norms,
+        plots.clouds,
+    )
 }
 
 
@@ -68,13 +82,17 @@ def render_page(view: GateView, evidence: Evidence) -> str:
             left_out=claims.left_out,
             open_plots=OPEN_PLOTS,
             most_drifts=MOST_DRIFTS,
+            most_modules=MOST_MODULES,
+            most_tensors=MOST_TENSORS,
+            limit=place_of(1.0),
         )
     )
 
 
 def _drawn(evidence: Evidence, drawings: Drawings) -> Iterator[tuple[Picture | Forest, list[Markup]]]:
     """Drawings of each picture, and of each forest as many as it takes."""
-    for part in (evidence.weights, evidence.scales, evidence.depths, evidence.training, evidence.speed):
+    parts = (evidence.model, evidence.weights, evidence.scales, evidence.depths, evidence.training, evidence.speed)
+    for part in parts:
         if isinstance(part, Forest):
             yield part, list(_forest(part, drawings))
             continue

@@ -22,6 +22,7 @@ from reports.view.curves import Curves, Strain
 from reports.view.depths import Bands
 from reports.view.forests import BASELINE, CANDIDATE, Forest, Row
 from reports.view.marginals import Marginal, band
+from reports.view.model import Clouds
 from reports.view.timings import Interval
 
 WIDTH = 5.0
@@ -199,15 +200,63 @@ def gradient_norms(found: Curves) -> Figure:
     return figure
 
 
+def clouds(found: Clouds) -> Figure:
+    """Losses of both sides' repeats against step; below, how far they are from the baseline's median."""
+    figure, axes, below = _axes_above()
+    lines = {side: _drawable(line) for side, line in found.middle.items()}
+    low, high = _limits(lines.values())
+    margin = 0.05 * (high - low) or 1.0
+    axes.set_ylim(low - margin, high + margin)
+    for side, line in lines.items():
+        axes.plot(_numbered(line), line, **LINES[side])
+    axes.set_ylabel("loss")
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    ends = {side: [found.departure(of[side]) for of in (found.low, found.high)] for side in found.middle}
+    for side, colour in ((BASELINE, "inner-band"), (CANDIDATE, "candidate")):
+        lower, upper = (line.clip(-MOST_WIDTHS, MOST_WIDTHS) for line in ends[side])
+        places = _numbered(lower)
+        if side == BASELINE:
+            below.fill_between(places, lower, upper, color=COLOURS[colour], linewidth=0, zorder=1)
+        else:
+            below.vlines(places, lower, upper, color=COLOURS[colour], linewidth=1.1, zorder=3)
+            middle = found.departure(found.middle[side]).clip(-MOST_WIDTHS, MOST_WIDTHS)
+            below.plot(places, middle, linestyle="none", marker="o", markersize=3, color=COLOURS[colour], zorder=4)
+    _mark_departure(below, found.leaves_at)
+    farthest = max(2.0, *(abs(end) for end in _limits([line for of in ends.values() for line in of])))
+    farthest = min(farthest, MOST_WIDTHS)
+    below.set_yscale("symlog", linthresh=2, linscale=1.5)
+    below.set_ylim(-1.5 * farthest, 1.5 * farthest)
+    ticks = [0.0, *(sign * of for of in WIDTH_TICKS if of <= farthest for sign in (-1, 1))]
+    below.yaxis.set_major_locator(FixedLocator(ticks))
+    below.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+g}" if value else "0"))
+    below.yaxis.set_minor_formatter(NullFormatter())
+    below.minorticks_off()
+    below.set_ylabel("half widths")
+    _number_places(axes, below, max(map(len, lines.values())), "step")
+    return figure
+
+
+MOST_WIDTHS = 1e4
+"""Half widths of the baseline's repeats beyond which a candidate is as far off as can be told."""
+
+WIDTH_TICKS = (1.0, 10.0, 1000.0)
+"""Half widths that are labelled: their labels have room beneath each other, whatever the scale."""
+
+
+def _mark_departure(axes: Axes, step: int | None) -> None:
+    """Mark the step at which the candidate leaves."""
+    if step is not None:
+        axes.axvline(step, color=COLOURS["wrong"], linestyle=DASHED, linewidth=1, zorder=2)
+        place = axes.get_xaxis_transform()
+        label: dict[str, Any] = {"color": COLOURS["wrong"], "fontweight": "bold", "fontsize": 8.5}
+        axes.text(step, 1.02, f"✕ leaves at {step}", transform=place, ha="center", va="bottom", **label)
+
+
 def _axes_above_strain(strain: Strain | None) -> tuple[Figure, Axes, Axes | None]:
     """Axes, and below them narrower ones that show `strain`; both are there only where it is."""
     if strain is None:
         return *_axes(190), None
-    figure, axes = _axes(290)
-    room = axes.get_position()
-    share, gap = 0.33, 0.06
-    axes.set_position((room.x0, room.y0 + share * room.height, room.width, (1 - share) * room.height))
-    below = figure.add_axes((room.x0, room.y0, room.width, (share - gap) * room.height))
+    figure, axes, below = _axes_above()
     one_ulp, candidate = (_decades(line) for line in (strain.one_ulp, strain.candidate))
     places = _numbered(candidate)
     below.fill_between(places, LEAST_STRAIN, 0 * one_ulp, color=COLOURS["band"], linewidth=0, zorder=1)
@@ -222,6 +271,15 @@ def _axes_above_strain(strain: Strain | None) -> tuple[Figure, Axes, Axes | None
     below.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     below.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{_ten_to(value)}{TIMES}"))
     return figure, axes, below
+
+
+def _axes_above() -> tuple[Figure, Axes, Axes]:
+    """Axes, and below them narrower ones of the same width."""
+    figure, axes = _axes(290)
+    room = axes.get_position()
+    share, gap = 0.33, 0.06
+    axes.set_position((room.x0, room.y0 + share * room.height, room.width, (1 - share) * room.height))
+    return figure, axes, figure.add_axes((room.x0, room.y0, room.width, (share - gap) * room.height))
 
 
 LEAST_STRAIN, MOST_STRAIN = -4, 6

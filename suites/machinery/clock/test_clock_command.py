@@ -138,6 +138,13 @@ def test_a_side_finds_its_own_packages_and_those_of_its_path(monkeypatch):
     assert helped.variables["PYTHONPATH"] == "theirs"
 
 
+def test_a_worker_finds_a_users_file_wherever_it_runs(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+    assert _side("baseline", "python", "", Path("my_model.py")).model == str(tmp_path / "my_model.py")
+    assert _side("baseline", "python", "").model == ""
+
+
 def test_a_slower_candidate_stops(interpreter):
     ended = paired(interpreter("healthy"), interpreter("healthy", 1.5))
 
@@ -201,6 +208,8 @@ def test_another_python_is_named_when_the_control_moves(interpreter, tmp_path):
             ["--instructions", "valgrind", "--device", "cuda"],
             "it counts what the processor does, and the clock times cuda",
         ),
+        (["--model", "nowhere.py"], "--model nowhere.py: an existing file whose name ends in .py is accepted"),
+        (["--model", "README.md"], "--model README.md: an existing file whose name ends in .py is accepted"),
         (["--fast"], "No such option: --fast"),
     ],
 )

@@ -47,6 +47,7 @@ class Machine:
         repeats: the same for the second worker of the baseline.
         sd: between restarts, by workload.
         seconds: of one call, by workload.
+        preparing: seconds that a worker takes to prepare a workload; nothing without it.
         first_start: seconds that the first start takes beyond the others.
         unable: (role, workload) pairs that raise.
         unable_in: the restarts in which they do; all without it.
@@ -54,15 +55,25 @@ class Machine:
     """
 
     def __init__(
-        self, ratios=None, repeats=None, sd=None, seconds=None, first_start=0.0, unable=(), unable_in=None, dies=()
+        self,
+        ratios=None,
+        repeats=None,
+        sd=None,
+        seconds=None,
+        preparing=None,
+        first_start=0.0,
+        unable=(),
+        unable_in=None,
+        dies=(),
     ):
         self.now = 0.0
         self.ratios, self.repeats, self.sd = ratios or {}, repeats or {}, sd or {}
-        self.seconds, self.first_start = seconds or {}, first_start
+        self.seconds, self.preparing, self.first_start = seconds or {}, preparing or {}, first_start
         self.unable, self.unable_in, self.dies = set(unable), unable_in, set(dies)
         self.random = random.Random(fresh_seed())
         self.started = []
         self.greeted = []
+        self.prepared = []
         self.cores = []
         self.running = 0
 
@@ -106,11 +117,15 @@ class Actor:
         self.role = self.machine.role_of(self.side)
         self.machine.now += (START_SECONDS + (0 if self.restart else self.machine.first_start)) / 3
 
-    def ask(self, question, workload=None, core=None):
+    def ask(self, question, workload=None, core=None, seconds=math.inf):
         if question == "pin":
             self.machine.cores.append(core)
         if question != "prepare":
             return {}
+        self.machine.prepared.append(workload)
+        self.machine.now += min(seconds, preparing := self.machine.preparing.get(workload, 0.0))
+        if preparing > seconds:
+            return {"late": True}
         when = self.machine.unable_in
         if (self.role, workload) in self.machine.unable and (when is None or self.restart in when):
             raise Unable(self.side, "RuntimeError: no such thing")
@@ -689,3 +704,94 @@ def test_calls_in_a_slice_are_a_multiple_of_what_is_asked_for(in_block, multiple
     held(Watched(watch), names=("a",), limit=3600, multiple_of=multiple)
 
     assert set(asked) == {calls, max(1, round(in_block / SLICES))}  # of the workload, and of the control
+
+
+# The workloads of a user's own model
+
+
+OTHERS = ("a", "b", "c")
+MODEL = ("model/step", "model/forward", "model/backward", "model/build")
+
+
+def with_model(step, limit=150.0, extension=150.0, build=0.01, **machine):
+    """A session with a model of which a step takes `step` seconds; it is prepared by building it and two calls."""
+    seconds = {"model/step": step, "model/forward": step / 3, "model/backward": 2 * step / 3, "model/build": build}
+    preparing = {name: build + 2 * one for name, one in seconds.items()}
+    machine = Machine(seconds=seconds, preparing=preparing, **machine)
+    return machine, held(machine, (*OTHERS, *MODEL), limit, extension=extension)
+
+
+def outcomes(session):
+    return {one.name: one.outcome for one in workloads_of(session)}
+
+
+def test_a_users_model_is_timed_with_the_others_and_after_them():
+    machine, session = with_model(0.01)
+    each = [machine.prepared[i : i + 24] for i in range(0, len(machine.prepared) - 24, 24)]
+
+    assert verdict(session)[0] == "pass"
+    assert set(outcomes(session).values()) == {"fine"}
+    assert session.left_out == {}
+    assert all(one[12::3] == [*MODEL] for one in each[:1])
+
+
+def test_a_users_step_that_is_slower_stops():
+    _, session = with_model(0.01, ratios={"model/step": [1.25]})
+
+    assert verdict(session)[0] == "stop"
+    assert "model/step takes 1.2" in verdict(session)[1]
+    assert outcomes(session)["a"] == "fine"
+
+
+def test_the_parts_of_a_long_step_make_way_for_it():
+    machine, session = with_model(3.0)
+    found = {one.name: one for one in workloads_of(session)}
+
+    assert verdict(session) == ("pass", "5 required workloads are no slower than their margin allows")
+    assert session.left_out.keys() == {"model/forward", "model/backward"}
+    assert "left out for lack of time: it takes" in found["model/backward"].notes[0]
+    assert found["model/backward"].notes[0].endswith("; model/step holds it")
+    assert not found["model/forward"].required
+    assert found["model/step"].required
+    assert machine.now < 300
+
+
+@pytest.mark.parametrize("step", [5.0, 60.0])
+def test_a_step_for_which_there_is_no_time_leaves_it_to_the_others(step):
+    machine, session = with_model(step)
+
+    assert verdict(session)[0] == "no evidence"
+    assert re.match(r"model/step: left out for lack of time: it (cannot be timed|takes)", verdict(session)[1])
+    assert {*OTHERS, "model/build"} <= {name for name, outcome in outcomes(session).items() if outcome == "fine"}
+    assert machine.now < 300
+
+
+def test_more_time_decides_a_long_step():
+    _, session = with_model(5.0, limit=1500.0, extension=1500.0)
+
+    assert verdict(session)[0] == "pass"
+    assert session.left_out == {}
+
+
+def test_nothing_is_left_out_where_that_would_not_help():
+    slow = dict.fromkeys(OTHERS, 3.0)
+    machine = Machine(seconds=slow | {"model/step": 0.01})
+    session = held(machine, (*OTHERS, "model/step"))
+
+    assert session.left_out == {}
+    assert set(outcomes(session).values()) == {"no evidence"}
+
+
+def test_what_a_users_model_does_to_the_baseline_leaves_the_others_theirs():
+    _, session = with_model(0.01, dies={(BASELINE, "model/step")})
+
+    assert verdict(session)[0] == "no evidence"
+    assert "left out: the worker of the baseline died while on model/step" in verdict(session)[1]
+    assert {name for name, outcome in outcomes(session).items() if outcome == "fine"} == {*OTHERS}
+
+
+def test_a_users_model_that_ends_the_candidate_ends_the_session():
+    with pytest.raises(WorkerFailed, match="the worker of the candidate died") as failure:
+        with_model(0.01, dies={(CANDIDATE, "model/step")})
+
+    assert failure.value.workload == "model/step"

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import hashlib
 import http.server
 import json
 import os
@@ -13,7 +14,8 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from fixtures.environments.environment import Environments
+from fixtures.environments.additions import parse_additions
+from fixtures.environments.environment import Environments, Recipe
 from fixtures.environments.failures import Unusable
 from fixtures.environments.interpreter import import_torch
 from fixtures.environments.pip import make_venv
@@ -318,6 +320,131 @@ def test_a_dependency_of_torch_that_is_nowhere_is_a_refusal_too(environments, wh
         pass
 
     assert error.value.failure.blames == "surroundings"
+
+
+def added(*texts):
+    """Packages of a user's own, as the gate hands them over."""
+    return parse_additions(texts)
+
+
+def test_what_is_added_lies_beside_torch_and_our_own(environments, wheels, said):
+    make_wheel(wheels, "9.0")
+    make_wheel(wheels, "1.0", name="beside")
+    for version in ("4.0", "5.0"):
+        make_wheel(wheels, version, name="model", needs=["torch"])
+
+    with environments.hold("beside", pinned("9.0"), added("model==4.0")) as environment:
+        found = tell(
+            environment, "torch.__version__, __import__('beside').__version__, __import__('model').__version__"
+        )
+        assert found == "9.0 1.0 4.0"
+        assert environment.torch == Version("9.0")
+        assert folder_of(environment).name.startswith("beside_9.0_with_model_4.0-")
+    assert not [line for line in said if line.startswith("asking pip")], "one version is one version"
+
+
+def test_what_is_added_is_part_of_the_key_and_supersedes_nothing(environments, wheels, said):
+    make_wheel(wheels, "9.0")
+    for version in ("4.0", "5.0"):
+        make_wheel(wheels, version, name="model")
+    asked = ((), added("model==4.0"), added("model==5.0"), added("model==5.0", "model>=4"))
+
+    for _ in range(2):
+        folders = []
+        for additions in asked:
+            with environments.hold("nothing", pinned("9.0"), additions) as environment:
+                folders.append(folder_of(environment))
+
+    assert len(set(folders)) == len(asked)
+    assert all(folder.exists() for folder in folders)
+    assert built(said) == len(asked)
+
+
+def test_the_name_without_additions_is_that_of_what_was_built_before_there_were_any():
+    recipe = Recipe("suites", ("a",), "9.0", "torch==9.0")
+    digests = [hashlib.sha256(repr(parts).encode()).hexdigest()[:16] for parts in NAMED_BY]
+
+    assert recipe.name == f"suites_9.0-{digests[0]}@{digests[1]}"
+
+
+NAMED_BY = ((sys.version, sys.base_prefix, "9.0"), (("a",), "torch==9.0"))
+"""What stood in the name of an environment before the @ and behind it."""
+
+
+def test_an_addition_without_a_version_is_resolved_anew_with_the_torch_that_it_is_for(environments, wheels, said):
+    """As torchvision is bound to one torch: the newest of it would fit another one."""
+    for version in ("9.0", "9.1"):
+        make_wheel(wheels, version)
+        make_wheel(wheels, f"0.{version}", name="vision", needs=[f"torch=={version}"])
+
+    with environments.hold("nothing", pinned("9.0"), added("vision")) as environment:
+        assert tell(environment, "torch.__version__, __import__('vision').__version__") == "9.0 0.9.0"
+        first = folder_of(environment)
+    with environments.hold("nothing", pinned("9.0"), added("vision")) as environment:
+        assert folder_of(environment) == first
+    assert built(said) == 1
+
+    make_wheel(wheels, "0.9.0.1", name="vision", needs=["torch==9.0"])
+
+    with environments.hold("nothing", pinned("9.0"), added("vision")) as environment:
+        assert tell(environment, "__import__('vision').__version__") == "0.9.0.1"
+    assert not first.exists(), "superseded, and yet kept"
+
+
+def test_an_addition_from_a_file_is_known_by_its_content(environments, wheels, tmp_path, said):
+    make_wheel(wheels, "9.0")
+    for built_on in ("monday", "tuesday"):
+        wheel = make_wheel(tmp_path / "own", "1.0", f"built = {built_on!r}", name="model")
+        for _ in range(2):
+            with environments.hold("nothing", pinned("9.0"), added(f"model @ {wheel.as_uri()}")) as environment:
+                assert tell(environment, "__import__('model').built") == built_on
+    assert built(said) == 2
+
+
+def test_an_addition_from_an_address_is_looked_at_anew_and_its_credentials_are_written_nowhere(
+    environments, wheels, tmp_path, said
+):
+    make_wheel(wheels, "9.0")
+    with served(tmp_path / "own") as host:
+        for built_on in ("monday", "tuesday"):
+            make_wheel(tmp_path / "own", "1.0", f"built = {built_on!r}", name="model")
+            url = f"http://user:s3cr3t@{host}/model-1.0-py3-none-any.whl?token=s3cr3t"
+            with environments.hold("nothing", pinned("9.0"), added(f"model @ {url}")) as environment:
+                assert tell(environment, "__import__('model').built") == built_on
+
+    assert "s3cr3t" not in repr(said)
+    assert not [path for path in (tmp_path / "store").rglob("*") if path.is_file() and b"s3cr3t" in path.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("model==4.0", "9.0 with model==4.0 cannot be installed together: no versions fit each other (Cannot install "),
+        ("model", "9.0 with model cannot be installed together: no versions fit each other (Cannot install "),
+        ("beside==1", "9.0 with beside==1 cannot be installed together: no versions fit each other (Cannot install "),
+        (
+            "model==7",
+            "9.0 with model==7 was not found: pip has nothing to install (No matching distribution found for ",
+        ),
+        ("modelx", "9.0 with modelx was not found: pip has nothing to install (No matching distribution found for "),
+    ],
+)
+def test_an_addition_that_does_not_fit_says_nothing_about_torch_and_does_not_replace_it(
+    environments, wheels, tmp_path, text, reason
+):
+    for version in ("8.0", "9.0"):
+        make_wheel(wheels, version)
+    make_wheel(wheels, "4.0", name="model", needs=["torch==8.0"])
+    for version in ("1", "2"):
+        make_wheel(wheels, version, name="beside")
+
+    with pytest.raises(Unusable) as error, environments.hold("newer", pinned("9.0"), added(text)):
+        pass
+
+    failure = error.value.failure
+    assert (failure.stage, failure.blames) == ("install", "surroundings")
+    assert failure.reason.startswith(reason)
+    assert not [path for path in (tmp_path / "store").iterdir() if path.name.startswith("newer") and path.is_dir()]
 
 
 @pytest.fixture

@@ -59,6 +59,13 @@ def test_the_environment_is_written_before_the_first_answer(recorder):
     assert found.options["seed"] == 17
 
 
+def test_the_environment_tells_what_each_added_requirement_brought(tmp_path):
+    recorded(Recorder(read_settings(given(run_dir=tmp_path, added=["scipy>=1", "no-such-package"]))))
+    found = read_record(tmp_path / file_names.ENVIRONMENT, Environment)
+
+    assert found.added == {"scipy>=1": ("scipy", "numpy"), "no-such-package": ("no-such-package",)}
+
+
 def test_the_closing_lines_count_verdicts_and_state_the_error_budget(recorder):
     lines = list(recorded(recorder, HELD, STOPPED, contract(), undecided(dtype="float64")).summary())
 

@@ -37,6 +37,16 @@ def test_a_salt_is_fresh_unless_one_is_given_whatever_the_seed():
     assert read_settings(given(salt="17")).as_options()["salt"] == 17
 
 
+def test_what_was_added_is_recorded_and_a_requirement():
+    assert read_settings(given()).added == ()
+    assert read_settings(given(added=["timm==1.0", "own @ https://host.test/own.whl"])).added == (
+        "timm==1.0",
+        "own @ https://host.test/own.whl",
+    )
+    with pytest.raises(pytest.UsageError, match=r"^--added timm=1: no requirement \([^\n]*\)$"):
+        read_settings(given(added=["timm=1"]))
+
+
 def test_devices_that_are_not_there_are_left_out_with_the_reason(monkeypatch):
     monkeypatch.setattr(settings, "unavailable", lambda device: None if device in ("cpu", "cuda") else f"no {device}")
 

@@ -1,5 +1,6 @@
 """`nox -s gate` from command line to exit status; frameworks, suite and reports are stand-ins of a few lines."""
 
+import itertools
 import json
 import os
 import shutil
@@ -80,6 +81,24 @@ sys.exit(1)
 """
 
 
+# In place of the user's model: runs the file, which decides how it ends, and writes down what it was told.
+MODEL = """\
+import json, os, sys
+from pathlib import Path
+file, told = Path(sys.argv[1]), sys.argv[2:]
+into = Path(told[told.index("--into") + 1])
+carried = Path(told[told.index("--carried") + 1])
+side = told[told.index("--side") + 1]
+assert (carried / "weights").exists() == (side == "candidate")
+(carried / "weights").touch()
+troubles = []
+exec(file.read_text())
+offline = os.environ["HF_HUB_OFFLINE"]
+into.write_text(json.dumps({"seconds": {}, "troubles": troubles, "told": told, "offline": offline}))
+sys.exit(2 if troubles else 0)
+"""
+
+
 @pytest.fixture
 def wheels(known_wheels):
     """The wheels that pip finds: a baseline 1.0 and whatever a test adds."""
@@ -97,6 +116,8 @@ def checkout(tmp_path, wheels):  # noqa: ARG001 - a gate in it finds a baseline
     (root / "reports" / "__main__.py").write_text(REPORTS)
     (root / "fixtures" / "clock").mkdir(parents=True)
     (root / "fixtures" / "clock" / "__main__.py").write_text(CLOCK)
+    (root / "suites" / "model").mkdir(parents=True)
+    (root / "suites" / "model" / "__main__.py").write_text(MODEL)
     return root
 
 
@@ -233,6 +254,58 @@ def test_the_clock_is_told_what_is_to_count(gate, checkout, wheels, monkeypatch)
     words = json.loads((run_of(checkout, "candidate") / "timings.json").read_text())
     assert words[words.index("--instructions") + 1] == "valgrind"
     assert "--instructions valgrind" in next(line for line in shown.splitlines() if "the same again" in line)
+
+
+def test_a_model_of_the_users_is_measured_on_both_sides_and_timed(gate, checkout, wheels):
+    make_wheel(wheels, "2.0")
+    (checkout / "my_model.py").touch()
+
+    code, _ = gate("--model", "my_model.py", "--seed", "7")
+
+    assert code == 0
+    before, after = (
+        json.loads((run_of(checkout, side) / "model.json").read_text()) for side in ("baseline", "candidate")
+    )
+    assert before["offline"] == "1"
+    assert before["told"][before["told"].index("--seed") + 1] == "7"
+    assert "--seed" not in after["told"]  # the baseline's counts, and is carried
+    carried = {side["told"][side["told"].index("--carried") + 1] for side in (before, after)}
+    assert len(carried) == 1
+    assert not Path(*carried).exists()
+    words = json.loads((run_of(checkout, "candidate") / "timings.json").read_text())
+    assert words[words.index("--model") + 1] == str(checkout / "my_model.py")
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        "troubles.append({'stage': 'file', 'text': 'no build', 'tail': []})",
+        "os.kill(os.getpid(), 11)",
+        "os._exit(3)",
+    ],
+)
+def test_a_model_that_cannot_be_built_is_not_timed_and_all_else_is_judged(ending, gate, checkout, wheels):
+    make_wheel(wheels, "2.0")
+    (checkout / "my_model.py").write_text(f"if side == 'candidate': {ending}")
+
+    code, _ = gate("--model", "my_model.py")
+
+    assert code == 0  # the stand-in for the reports does not look at it
+    record = json.loads((run_of(checkout, "candidate") / "model.json").read_text())
+    assert [trouble["stage"] for trouble in record["troubles"]] == ["file"]
+    words = json.loads((run_of(checkout, "candidate") / "timings.json").read_text())
+    assert "--model" not in words
+
+
+def test_a_model_is_not_asked_of_a_run_folder(first_gate, checkout):
+    (checkout / "my_model.py").touch()
+    (checkout / "earlier").mkdir()
+    (checkout / "earlier" / "plan.json").write_text("{}")
+
+    code, shown = first_gate("--baseline", "earlier", "--model", "my_model.py")
+
+    assert code == 2
+    assert "--model: both torches are asked about it, and the baseline is a run folder" in shown
 
 
 INTERRUPT = """\
@@ -566,6 +639,46 @@ def test_a_full_disk_decides_nothing(gate, checkout, leave):
         ),
         (["--target", "my-init"], "argument --target: 'my-init' is neither a dotted module name nor a .py file"),
         (["--policy", "none.toml"], "--policy: none.toml does not exist"),
+        (["--model", "none.py"], "--model: none.py does not exist"),
+        (["--with", "model=4"], "--with: 'model=4' is no requirement ("),
+        (["--with-baseline", "-e ."], "--with-baseline: '-e .' is no requirement ("),
+        (["--with", "torch==2.6"], "--with: 'torch==2.6' names torch, which --baseline and --candidate name\n"),
+        (
+            ["--with-candidate", "torch"],
+            "--with-candidate: 'torch' names torch, which --baseline and --candidate name\n",
+        ),
+        (
+            ["--with", "a", "--with-candidate", "b", "--with-candidate", "A==2"],
+            "--with-candidate: a is in --with, too, which is for both sides\n",
+        ),
+        (
+            ["--baseline", "run", "--with-baseline", "a"],
+            "--with-baseline: the baseline is a run that was made, with the packages that it had\n",
+        ),
+        (
+            ["--candidate", "./python", "--with", "a"],
+            "--with: the candidate {base}/python is run as it is, nothing is installed into it; "
+            "bring the packages in it yourself; --with-baseline is for the other side\n",
+        ),
+        (
+            ["--baseline", "./python", "--with", "a"],
+            "--with: the baseline {base}/python is run as it is, nothing is installed into it; "
+            "bring the packages in it yourself; --with-candidate is for the other side\n",
+        ),
+        (
+            ["--baseline", "./python", "--candidate", "./python", "--with", "a"],
+            "--with: the baseline {base}/python is run as it is, nothing is installed into it; "
+            "bring the packages in it yourself\n",
+        ),
+        (
+            ["--baseline", "run", "--candidate", "./python", "--with", "a"],
+            "--with: the candidate {base}/python is run as it is, nothing is installed into it; "
+            "bring the packages in it yourself\n",
+        ),
+        (
+            ["--candidate", "./python", "--with-candidate", "a"],
+            "--with-candidate: the candidate {base}/python is run as it is, nothing is installed into it; bring the ",
+        ),
         (["--waivers", "none.toml"], "--waivers: none.toml does not exist"),
         (["--target", "no/such.py"], "--target: no/such.py does not exist"),
         (
@@ -579,11 +692,12 @@ def test_a_full_disk_decides_nothing(gate, checkout, leave):
 def test_a_wrong_option_is_refused_in_one_line_before_anything_is_made(first_gate, checkout, arguments, said):
     (checkout / "run").mkdir()
     (checkout / "run" / "plan.json").write_text("{}")
+    (checkout / "python").symlink_to(sys.executable)
 
     code, shown = first_gate(*arguments)
 
     assert code == 2
-    assert shown.startswith(f"gate: {said}")
+    assert shown.startswith(f"gate: {said.replace('{base}', str(checkout))}")
     assert shown.count("\n") == 1
     assert not (checkout / ".nox").exists()
 
@@ -598,6 +712,84 @@ def test_options_in_force(checkout):
     assert options.suite == ("--tier", "full", "--seed", str(options.seed), "--target", str(checkout / "init.py"))
     with pytest.raises(OptionError):
         parse_options(["--targ", "init.py"], project, checkout)
+
+
+def test_packages_of_the_users_own_lie_beside_both_torches_or_one_and_are_recorded(gate, checkout, wheels):
+    for version in ("4.0", "5.0"):
+        make_wheel(wheels, version, name="model")
+    make_wheel(wheels, "1.0", name="tool")
+
+    code, shown = gate(
+        *("--candidate", "1.0", "--with", "tool==1.0", "--seed", "7"),
+        *("--with-baseline", "model==4.0", "--with-candidate", "model>=5", "--no-clock"),
+    )
+
+    assert code == 0
+    assert shown.startswith(
+        "gate: 1.0 with tool==1.0, model==4.0 -> 1.0 with tool==1.0, model>=5, tier quick, seed 7\n"
+    )
+    assert (
+        "gate: the same again: nox -s gate -- --baseline 1.0 --candidate 1.0 --with tool==1.0 "
+        "--with-baseline model==4.0 --with-candidate 'model>=5' --tier quick --seed 7 --timeout 900 --no-clock\n"
+        in shown
+    )
+    for side, own in (("baseline", "model==4.0"), ("candidate", "model>=5")):
+        words = told(checkout, side)
+        assert [after for word, after in itertools.pairwise(words) if word == "--added"] == ["tool==1.0", own]
+    built = [line for line in shown.splitlines() if "building" in line]
+    assert built == [
+        "gate: building the environment for 1.0 with tool==1.0, model==4.0",
+        "gate: building the environment for the group 'pip'",
+        "gate: building the environment for 1.0 with tool==1.0, model>=5",
+    ]
+
+
+def test_packages_that_do_not_fit_are_no_evidence_and_not_the_candidates_fault(gate, checkout, wheels):
+    make_wheel(wheels, "2.0")
+    make_wheel(wheels, "4.0", name="model", needs=["torch==1.0"])
+
+    code, shown = gate("--with", "model==4.0")
+
+    assert code == 2
+    assert shown.splitlines()[-1].startswith(
+        "gate: the candidate was not judged: 2.0 with model==4.0 cannot be installed together: no versions fit each "
+    )
+    assert not (checkout / "reports" / "runs").exists()
+
+
+def test_packages_lie_beside_the_candidate_alone_where_the_baseline_is_a_run(gate, checkout, wheels, tmp_path):
+    make_wheel(wheels, "4.0", name="model")
+    gate("--seed", "7", "--candidate", "1.0", "--no-clock")
+    run_of(checkout, "baseline").rename(tmp_path / "kept")
+
+    code, shown = gate("--baseline", "../kept", "--candidate", "1.0", "--with", "model==4.0")
+
+    assert code == 0
+    assert "-> 1.0 with model==4.0\n" in shown
+    *_, candidate = sorted((checkout / "reports" / "runs").iterdir())
+    assert json.loads((candidate / "told.json").read_text())[-2:] == ["--added", "model==4.0"]
+
+
+def test_an_interpreter_brings_its_own_and_the_other_side_is_added_to(checkout):
+    (checkout / "python").symlink_to(sys.executable)
+    project = Project.read(checkout / "pyproject.toml")
+
+    options = parse_options(["--baseline", "./python", "--with-candidate", "model==5"], project, checkout)
+
+    assert [each.text for each in options.additions.candidate] == ["model==5"]
+    assert not options.additions.both
+    assert not options.additions.baseline
+
+
+def test_a_model_is_kept_and_named_in_the_command(checkout):
+    (checkout / "my model.py").touch()
+    project = Project.read(checkout / "pyproject.toml")
+
+    options = parse_options(["--model", "my model.py"], project, checkout)
+
+    assert options.model == checkout / "my model.py"
+    assert options.command.endswith(f"--model '{options.model}'")
+    assert parse_options([], project, checkout).model is None
 
 
 def nox_gate(*arguments):

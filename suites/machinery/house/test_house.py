@@ -37,7 +37,10 @@ ROOMS: dict[str, set[str]] = {
     "fixtures.environments": {"fixtures.record"},
     "fixtures.gate": {"fixtures.record", "fixtures.environments"},
     "fixtures.target": {"fixtures.record", "fixtures.environments"},
-    "fixtures.clock": {"fixtures.record", "fixtures.rules", "fixtures.environments", "fixtures.target"},
+    "fixtures.clock": {
+        *("fixtures.record", "fixtures.rules", "fixtures.environments", "fixtures.target"),
+        "fixtures.model",
+    },
     "fixtures.weights": {"fixtures.record", "fixtures.statistics"},
     "fixtures.rounding": {"fixtures.record", "fixtures.statistics", "fixtures.target", "fixtures.weights"},
     "fixtures.propagation.laws": {"fixtures.record", "fixtures.statistics", "fixtures.rounding"},
@@ -54,8 +57,12 @@ ROOMS: dict[str, set[str]] = {
     },
     "fixtures.operations": {"fixtures.record", "fixtures.statistics", "fixtures.weights", "fixtures.rounding"},
     "fixtures.audit": {
-        *("fixtures.record", "fixtures.statistics", "fixtures.rounding"),
+        *("fixtures.record", "fixtures.statistics", "fixtures.target", "fixtures.rounding"),
         *("fixtures.propagation.laws", "fixtures.propagation.readings"),
+    },
+    "fixtures.model": {
+        *("fixtures.record", "fixtures.statistics", "fixtures.target", "fixtures.weights", "fixtures.audit"),
+        "fixtures.rounding",
     },
     "fixtures.faults": {"fixtures.record", "fixtures.statistics", "fixtures.propagation.networks"},
     "reports.comparison": {"fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.words"},
@@ -63,13 +70,18 @@ ROOMS: dict[str, set[str]] = {
         *("fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.words"),
         *("fixtures.weights", "fixtures.training", "reports.comparison"),
     },
+    "reports.model": {
+        *("fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.words", "fixtures.model"),
+        "reports.comparison",
+    },
     "reports.verdict": {
         *("fixtures.record", "fixtures.rules", "fixtures.words", "fixtures.clock"),
-        *("reports.comparison", "reports.drift"),
+        *("reports.comparison", "reports.drift", "reports.model"),
     },
     "reports.view": {
         *("fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.words", "fixtures.clock"),
-        *("fixtures.weights", "fixtures.training", "reports.comparison", "reports.drift", "reports.verdict"),
+        *("fixtures.weights", "fixtures.training", "fixtures.model"),
+        *("reports.comparison", "reports.drift", "reports.model", "reports.verdict"),
     },
     "reports.renderers": {
         *("fixtures.record", "fixtures.statistics", "fixtures.words"),
@@ -77,7 +89,8 @@ ROOMS: dict[str, set[str]] = {
     },
     "reports.commands": {
         *("fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.words", "fixtures.clock"),
-        *("fixtures.weights", "reports.comparison", "reports.verdict", "reports.view", "reports.renderers"),
+        *("fixtures.weights", "reports.comparison", "reports.model"),
+        *("reports.verdict", "reports.view", "reports.renderers"),
     },
     "reports.__main__": {"reports.commands"},
     "suites.framework": {
@@ -99,6 +112,7 @@ ROOMS: dict[str, set[str]] = {
     },
     "suites.timings": {"suites.framework", "fixtures.record", "fixtures.clock", "fixtures.target"},
     "suites.audit": {"fixtures.record", "fixtures.words", "fixtures.target", "fixtures.audit"},
+    "suites.model": {"fixtures.record", "fixtures.words", "fixtures.model"},
     "suites.accelerator": {
         *("fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.environments", "fixtures.target"),
         *("fixtures.clock", "fixtures.weights", "suites.framework", "suites.timings"),
@@ -290,7 +304,7 @@ PROSE = (".md", ".toml", ".yml", ".css", ".js", ".j2")
 NAMED = re.compile(r"(?<![\w/.{}<*-])((?:[\w.-]+/)*[\w-]+\.(?:py|toml|md|yml|j2|js|css))\b(?!\()")
 
 OF_OTHERS = {
-    *("file.py", "my_init.py", "policy.toml", "waivers.toml", "ci/waivers.toml"),
+    *("file.py", "my_init.py", "my_model.py", "policy.toml", "waivers.toml", "ci/waivers.toml"),
     *("verdict.md", "OWNER/kaiming-gate/.github/workflows/gate.yml"),
 }
 """Files of a user's, of torch's, or that a run writes."""
@@ -385,6 +399,7 @@ ASKED_BY_NAME = {
     "fixtures.clock.session": 1,  # imports no torch, and so no device
     "fixtures.record.choices": 1,  # Valgrind simulates a processor
     "fixtures.clock.workloads": 1,  # a context manager on the processor alone would be timed
+    "fixtures.clock.model_workloads": 1,  # the same of a user's model
     "fixtures.weights.streams": 2,  # torch.random is the processor's, torch.<name> each other's
     "suites.timings.cases": 2,  # the processor is not named in names
     "suites.propagation.test_links": 3,  # asked of the processor: threads, large images, dropout's masks

@@ -12,6 +12,7 @@ from functools import cache
 import pytest
 import torch
 
+from fixtures.clock.model_names import NAMES
 from fixtures.clock.workloads import DECISIVE, workloads
 from fixtures.faults.initializers import Spoilt
 from fixtures.faults.registry import planted_faults
@@ -152,4 +153,4 @@ def test_the_work_of_a_workload_is_counted(name):
 
 @pytest.mark.parametrize("pattern", default_policy().speed.margins)
 def test_a_margin_is_one_of_a_workload(pattern):
-    assert fnmatch.filter(workloads(), pattern)
+    assert fnmatch.filter((*workloads(), *NAMES), pattern)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 from msgspec.structs import replace
@@ -20,9 +21,11 @@ from fixtures.record.run_folder import Run
 from fixtures.record.subject import Subject
 from fixtures.training.trajectory import PREFIX, Numbers, Trajectory
 from fixtures.weights.sketch import COUNTS, SALT, SALTED
+from reports.model import Records
 from reports.verdict.gate import GateVerdict, gate
 from reports.view.evidence import Evidence, evidence
 from reports.view.gate import GateView, gate_view
+from suites.machinery.making.model_records import hostile_records
 from suites.machinery.making.runs import claim, contract, environment, plan, run, undecided, violated
 from suites.machinery.making.times import pairing, timed
 
@@ -136,8 +139,15 @@ class Material:
         return render_page(self.view, self.evidence)
 
 
-def material(claims: int = 60, clock: Pairing | None = None, **fields: Any) -> Material:
-    """A gate that stops: bfloat16 weights that are cut, beside `claims` that hold on both sides."""
+def material(claims: int = 60, clock: Pairing | None = None, model: Records | None = None, **fields: Any) -> Material:
+    """A gate that stops: bfloat16 weights that are cut.
+
+    Args:
+        claims: that hold on both sides, beside those that do not.
+        clock: session of the paired clock, if any.
+        model: records of a user's own model, if any.
+        fields: others of the material.
+    """
     scale = "weights.marginal.scale"
     held = [claim("weights.fan.scale", subject=Subject("kaiming_normal_", (n, 2))) for n in range(2, claims + 2)]
     before = [
@@ -170,7 +180,7 @@ def material(claims: int = 60, clock: Pairing | None = None, **fields: Any) -> M
             (after, "candidate", "2.14.1+cpu", sketches(cut)),
         )
     ]
-    verdict = gate(*sides, pairing=clock)
+    verdict = gate(*sides, pairing=clock, model=model)
     return Material(verdict, *sides, **{"references": {"half": "https://github.com/pytorch/pytorch/issues/1"}} | fields)
 
 
@@ -270,6 +280,7 @@ def hostile_material() -> Material:
         skipped=dict.fromkeys(MARKUP, 1),
         started=everything,
     )
+    added = msgspec.structs.replace(told, packages=dict.fromkeys(MARKUP, everything), added={everything: MARKUP})
     cases = tuple(
         Case(family=subject.device, subject=subject, draws=1, resolution=0.1, core=True)
         for subject in (*subjects, CORE, NETWORK)
@@ -288,7 +299,7 @@ def hostile_material() -> Material:
     baseline = run(*claims, label="base", plan=planned, environment=told, sketches=named, digests={everything: "a"})
     other = [violated(each.family, subject=each.subject, statement=everything, note=each.note) for each in claims]
     candidate = run(
-        *other, label="candidate", plan=planned, environment=told, sketches=named, digests={everything: everything}
+        *other, label="candidate", plan=planned, environment=added, sketches=named, digests={everything: everything}
     )
     clock = pairing(
         *(timed(text, 2.0, "regressed", notes=(text,)) for text in MARKUP),
@@ -298,7 +309,7 @@ def hostile_material() -> Material:
     )
     faults = tuple(FaultOutcome(t, t, (t,), 1, {t: 1, f"a.{t}": 2}, 1.0, (t,)) for t in MARKUP)
     references = {text: text for text in MARKUP}
-    verdict = gate(baseline, candidate, pairing=clock)
+    verdict = gate(baseline, candidate, pairing=clock, model=hostile_records(everything, MARKUP))
     return Material(verdict, baseline, candidate, references, faults)
 
 

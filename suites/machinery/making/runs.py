@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,30 @@ def environment(torch: str, **fields: Any) -> Environment:
         "seconds": 30.5,
     }
     return Environment(**usual | fields)
+
+
+MODEL_PACKAGES = {
+    "torch": "2.13.0+cpu",
+    "numpy": "2.4.6",
+    "transformers": "4.57.1",
+    "tokenizers": "0.22.1",
+    "tqdm": "4",
+}
+"""What lies beside torch where a user's own packages were added."""
+
+
+def with_added(*requirements: str, tqdm: str = "4", **versions: str) -> Run:
+    """A run of torch 2.13.0 beside transformers, which brought tokenizers and torch's own numpy.
+
+    Args:
+        requirements: of the user's own, transformers among them or not.
+        tqdm: version of a package that nothing added needs.
+        versions: of packages where they are others.
+    """
+    brought = {"transformers": ("transformers", "numpy", "tokenizers")}
+    added = {each: brought.get(name := re.split(r"\W", each)[0], (name,)) for each in requirements}
+    packages = MODEL_PACKAGES | {"tqdm": tqdm} | versions
+    return run(claim(), environment=environment("2.13.0+cpu", packages=packages, added=added))
 
 
 def failure(blames: str = "framework", **fields: Any) -> Failure:

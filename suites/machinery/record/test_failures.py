@@ -71,6 +71,42 @@ def test_a_torch_that_was_found_and_cannot_be_installed_is_at_fault(log):
     assert failure.reason.startswith("9.9.9 cannot be installed")
 
 
+@pytest.mark.parametrize(
+    "log",
+    [
+        "  ERROR: Failed building wheel for torch-scatter",
+        "ERROR: Failed to build torch-scatter",
+        "ERROR: Failed to build 'torch-scatter' when getting requirements to build wheel",
+    ],
+)
+def test_a_package_of_the_users_own_that_cannot_be_built_says_nothing_about_torch(log):
+    failure = failed_install("2.13.0 with torch-scatter", log, log.splitlines(), with_additions=True)
+
+    assert failure.blames == "surroundings"
+    assert failure.reason.startswith("2.13.0 with torch-scatter was not installed, which says nothing about torch")
+
+
+def test_packages_that_do_not_fit_are_told_by_the_line_that_names_them_and_not_at_any_length():
+    cause = "Cannot install a @ https://u:s3cr3t@host.test/a.whl and b==2 because these package versions have "
+    helped = "ERROR: ResolutionImpossible: for help visit https://pip.pypa.io"
+    tried = cause.replace("b==2", ", ".join(f"b==2.{minor}" for minor in range(200)))
+
+    short, long = (
+        failed_install(
+            "2.13.0 with a, b", f"ERROR: {text}conflicting dependencies.\n{helped}", (helped,), with_additions=True
+        )
+        for text in (cause, tried)
+    )
+
+    assert short.reason == (
+        "2.13.0 with a, b cannot be installed together: no versions fit each other (Cannot install a @ "
+        "https://host.test/a.whl and b==2 because these package versions have conflicting dependencies)"
+    )
+    assert long.reason.endswith(" …)")
+    assert len(long.reason) < 400
+    assert long.blames == "surroundings"
+
+
 def test_a_failing_install_says_in_one_line_what_pip_said():
     tail = ["Looking in links", NO_TORCH, "ERROR: No matching distribution found for torch==9.9.9"]
 

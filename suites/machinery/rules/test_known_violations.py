@@ -8,7 +8,15 @@ from fnmatch import fnmatchcase
 import pytest
 
 from fixtures.record.claim import Effect, Unit, Verdict
-from fixtures.rules.known_violations import KNOWN_VIOLATIONS, NAME, WITNESSES, WORKLOAD, KnownError, read_known
+from fixtures.rules.known_violations import (
+    KNOWN_VIOLATIONS,
+    MODEL,
+    NAME,
+    WITNESSES,
+    WORKLOAD,
+    KnownError,
+    read_known,
+)
 from fixtures.statistics.judgement import DEVIATES
 from suites.machinery.making.runs import contract, subject, violated
 
@@ -145,7 +153,7 @@ def test_an_entry_that_leaves_something_out_is_accepted(written, claims, subject
 
 
 def test_fields_that_may_be_named_are_those_that_findings_have():
-    assert set(WITNESSES) == {*violated().subject.fields, WORKLOAD, NAME}
+    assert set(WITNESSES) == {*violated().subject.fields, WORKLOAD, MODEL, NAME}
 
 
 def test_what_an_entry_does_not_name_and_a_finding_does_not_have(written):

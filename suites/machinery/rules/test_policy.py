@@ -51,7 +51,10 @@ def test_margins_of_ones_own_come_before_those_of_the_default_policy(policy):
     ("text", "said"),
     [
         ("[conformanec]\n", "unknown key 'conformanec'; did you mean 'conformance'?"),
-        ("[weather]\n", "unknown key 'weather'; accepted: completeness, conformance, drift, speed, surroundings"),
+        (
+            "[weather]\n",
+            "unknown key 'weather'; accepted: completeness, conformance, drift, model, speed, surroundings",
+        ),
         ('[drift]\nlaws = "stop"\n', "drift: unknown key 'laws'; did you mean 'law'?"),
         ('drift = "stop"\n', "drift is a table: [drift]"),
         ('[drift]\nlaw = "halt"\n', "Invalid enum value 'halt' - at `$.drift.law`"),

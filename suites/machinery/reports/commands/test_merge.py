@@ -256,6 +256,7 @@ def test_runs_with_other_options_are_no_parts_of_one_run(planned, says):
         ({"torch": {"version": "2.13.0+cpu", "git": "f"}}, "torch's commit is None in a and 'f' in b"),
         ({"torch": {"version": "2.13.0+cpu", "cuda": "13.0"}}, "torch's CUDA is None in a and '13.0' in b"),
         ({"python": "3.12.1 (main)"}, "Python is '3.11.7' in a and '3.12.1' in b"),
+        ({"added": {"timm==1.0": ("timm",)}}, "added packages is [] in a and ['timm==1.0'] in b"),
         ({"options": {"fault": "relu-mask-leaks"}}, "planted fault is None in a and 'relu-mask-leaks' in b"),
         ({"packages": {"torch": "2.13.0+cpu"}}, "packages differ between a and b: numpy"),
     ],

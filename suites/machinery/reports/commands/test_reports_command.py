@@ -17,6 +17,7 @@ from fixtures.record import file_names, run_folder
 from fixtures.record.file_names import ROOT
 from reports.commands import command_line
 from reports.verdict.gate import VERDICT_SCHEMA, GateVerdict
+from suites.machinery.making import model_records
 from suites.machinery.making.runs import claim, failure, plan, run, violated, write
 
 STOP = run(violated(), label="candidate")
@@ -83,13 +84,14 @@ def test_the_verdict_on_disk_has_every_change_and_its_findings(folders):
 def test_the_fields_of_the_verdict_on_disk_are_those_that_others_read():
     """Whoever changes them raises VERDICT_SCHEMA."""
     assert (VERDICT_SCHEMA, GateVerdict.__struct_fields__) == (
-        4,
+        5,
         (
             "schema",
             "outcome",
             "exit_code",
             "baseline",
             "candidate",
+            "intent",
             "plan",
             "reasons",
             "counts",
@@ -97,6 +99,7 @@ def test_the_fields_of_the_verdict_on_disk_are_those_that_others_read():
             "streams",
             "drifts",
             "speed",
+            "model",
             "policy",
             "false_alarms",
             "rerun",
@@ -345,3 +348,56 @@ def test_the_dependency_group_reports_is_all_it_takes(folders, tmp_path):
 
     assert (ended.returncode, ended.stderr) == (1, "")
     assert python("-c", "import torch", **own).returncode == 1
+
+
+# The user's own model
+
+
+def with_models(folders, baseline, candidate):
+    """Both run folders, with these records in them."""
+    base, folder = folders
+    write(folder, run(claim(), label="candidate", torch="2.14.1+cpu"))
+    for into, made in ((base, baseline), (folder, candidate)):
+        if made is not None:
+            model_records.write(into, made)
+    return ["gate", str(base), str(folder)]
+
+
+def test_a_gate_reads_the_records_of_both_folders_by_itself(folders, capsys):
+    faulty = model_records.with_error(model_records.candidate_record(), "blocks.0.act", 168.0)
+    command = with_models(folders, model_records.record(), faulty)
+
+    assert command_line.run(command) == 1
+    assert "1. stop: `blocks.0.act` (GELU, " in capsys.readouterr().out
+    verdict = json.loads((folders[1] / file_names.VERDICT).read_text())
+    assert [one["name"] for one in verdict["model"]["findings"]] == ["blocks.0.act", "head.weight", "head.bias"]
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_record_of_one_side_alone_is_no_evidence(folders, side):
+    made = [model_records.record(), model_records.candidate_record()]
+    made[side] = None
+
+    assert command_line.run(with_models(folders, *made)) == 2
+    assert "it left no model.json" in (folders[1] / file_names.MARKDOWN).read_text()
+
+
+def test_a_record_that_cannot_be_read_is_no_evidence_and_all_else_is_judged(folders, capsys):
+    command = with_models(folders, model_records.record(), model_records.candidate_record())
+    (folders[1] / file_names.MODEL).write_bytes(b"{")
+
+    assert command_line.run(command) == 2
+    shown = capsys.readouterr()
+    assert "1. no evidence: nothing is known of the model in the candidate:" in " ".join(shown.out.split())
+    assert shown.err == ""
+    assert (folders[1] / file_names.VERDICT).exists()
+
+
+def test_show_says_what_a_folder_holds_of_a_model(folders, capsys):
+    with_models(folders, model_records.record(), None)
+
+    assert command_line.run(["show", str(folders[0])]) == 0
+    assert "my_model.py on torch 2.13.0+cpu, seed 17" in capsys.readouterr().out
+    (folders[0] / file_names.MODEL).write_bytes(b"{")
+    assert command_line.run(["show", str(folders[0])]) == 0
+    assert "not what a run of a model writes" in capsys.readouterr().out

@@ -15,6 +15,7 @@ from fixtures.record import file_names, run_folder
 from fixtures.record.run_folder import RecordError, read_claims
 from reports.commands import command_line
 from suites.machinery.costs import examples
+from suites.machinery.making import model_records
 from suites.machinery.making.runs import claim, contract, failure, run, undecided, violated, write
 
 BASE = run(claim(), claim(dtype="bfloat16"), contract(), digests={"a": "b"})
@@ -28,6 +29,10 @@ Content = dict[str, bytes]
 def wholes(tmp_path_factory) -> tuple[Content, list[Content]]:
     """The files of a baseline, and those of the candidates that are going to be broken."""
     folders = [write(tmp_path_factory.mktemp("whole"), made) for made in (BASE, STOPPED, CRASHED)]
+    torch = {"torch": "2.13.0+cpu"}
+    sides = model_records.record(**torch), *(model_records.candidate_record(**torch) for _ in range(2))
+    for folder, side in zip(folders, sides, strict=True):
+        model_records.write(folder, side)
     base, *candidates = ({path.name: path.read_bytes() for path in folder.iterdir()} for folder in folders)
     return base, candidates
 

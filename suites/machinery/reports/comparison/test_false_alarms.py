@@ -246,6 +246,7 @@ def test_the_parts_are_told_in_one_line_and_what_is_not_in_it_in_another():
         claims=Part(tests=5026, chance=1.0052e-8),
         drift=Part(tests=0, chance=0.0),
         speed=Part(tests=15, chance=6.3e-4),
+        model=Part(tests=0, chance=0.0),
         total=6.3001e-4,
         uncovered=("a", "b"),
     )

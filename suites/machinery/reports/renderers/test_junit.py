@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports.renderers.junit import gate_junit
+from suites.machinery.making.model_records import candidate_record, faulty_records, records
 from suites.machinery.making.runs import claim, plan, run, subject, undecided, violated
 from suites.machinery.making.times import pairing, regressed, timed, unclear
 from suites.machinery.making.views import view_of
@@ -85,3 +86,28 @@ def test_hostile_text_stays_text(text):
 @given(st.text())
 def test_any_text_leaves_it_well_formed(text):
     cases_of(run(claim(statement=text)), run(violated(note=text, statement=text)))
+
+
+def test_ones_own_model_is_a_case_for_each_reason_and_one_that_passes_where_nothing_stops():
+    sides = run(claim()), run(claim(), torch="2.14.1+cpu")
+    _, healthy = cases_of(*sides, model=records())
+    suite, faulty = cases_of(*sides, model=faulty_records())
+
+    assert (
+        healthy["model", "my_model.py"]
+        .find("system-out")
+        .text.startswith("differences are rounding: the largest is 0.1")
+    )
+    assert suite.get("failures") == "3"
+    assert faulty["model", "model.numbers: blocks.0.act"].find("failure").text.startswith("`blocks.0.act` (GELU, ")
+    assert ("model", "my_model.py") not in faulty
+
+
+def test_reasons_that_are_about_one_thing_are_cases_of_their_own():
+    both = records(None, candidate_record(cut=("one thing", "another")))
+    _, cases = cases_of(run(claim()), run(claim(), torch="2.14.1+cpu"), model=both)
+
+    assert {name for family, name in cases if family == "model" and "cut" in name} == {
+        "model.cut: (model)",
+        "model.cut: left out: another (candidate alone)",
+    }

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from reports.renderers.markdown import LEFT_OUT, MOST_CHARACTERS, as_text, gate_markdown
+from suites.machinery.making.model_records import faulty_records
 from suites.machinery.making.runs import claim, run, subject, violated
 from suites.machinery.making.times import pairing, regressed, timed
 from suites.machinery.making.views import view_of
@@ -110,3 +111,22 @@ def test_a_hostile_run_adds_no_markup():
 @given(st.text())
 def test_no_text_becomes_markup(text):
     assert html(f"a {as_text(text)} b").count("<") == 2
+
+
+def test_ones_own_model_is_one_sentence_and_a_table_of_the_modules_to_look_at():
+    view = view_of(run(claim()), run(claim(), torch="2.14.1+cpu"), model=faulty_records())
+    text = html(gate_markdown(view))
+
+    assert view.bottom_line == (
+        "Do not upgrade: no claim got worse; your model stops it for 3 reasons; speed was not measured."
+    )
+    assert (
+        "<strong>Your model</strong> my_model.py: stop: 1 module differs by more than rounding, the most 21 times"
+        in text
+    )
+    assert "<summary>7 of 7 modules of your model, farthest from float64 for what rounding allows</summary>" in text
+    assert (
+        '<td>blocks.0.act</td>\n<td>GELU, torch/nn/modules/activation.py:734</td>\n<td style="text-align:right">21</td>'
+        in text
+    )
+    assert "✕ beyond rounding" in text

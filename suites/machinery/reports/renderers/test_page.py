@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ import sys
 from pathlib import Path
 
 import matplotlib as mpl
+import msgspec
 import numpy as np
 import pytest
 from _pytest.mark.expression import Expression
@@ -27,6 +29,7 @@ from fixtures.statistics.judgement import SCREEN
 from fixtures.statistics.pvalues import ks_p
 from reports.comparison.changes import Change, compare
 from reports.comparison.selection import selection
+from reports.model import Recorded, Records
 from reports.renderers.page import plots, write_page
 from reports.renderers.page.claims import claim_list
 from reports.renderers.page.document import PLOTS
@@ -38,7 +41,20 @@ from reports.view.environments import facts
 from reports.view.evidence import MOST_TRAINED, training
 from reports.view.forests import MOST_ROWS, scale_forest, speed_forest
 from reports.view.marginals import band, marginal, sketched
+from reports.view.model import FARTHEST, LEAST_SHARE, MOST_SHARE, model_view, place_of
 from reports.view.timings import Timings
+from suites.machinery.making.model_records import (
+    candidate_record,
+    faulty_records,
+    initialization,
+    module,
+    record,
+    records,
+    tensor,
+)
+from suites.machinery.making.model_records import (
+    training as own_training,
+)
 from suites.machinery.making.pages import (
     CORE,
     HALF,
@@ -59,7 +75,7 @@ from suites.machinery.making.pages import (
     training_arrays,
 )
 from suites.machinery.making.runs import claim, environment, failure, plan, run, violated
-from suites.machinery.making.times import guard, pairing, timed
+from suites.machinery.making.times import guard, pairing, regressed, timed
 from suites.machinery.making.views import view_of
 
 SPEED = default_policy().speed
@@ -722,3 +738,114 @@ def test_a_plan_of_no_claims_has_a_page():
     sides = [run(label=name, plan=plan([])) for name in "ab"]
 
     assert "No evidence" in Material(gate(*sides), *sides).page()
+
+
+# The user's own model
+
+OWN_CLOCK = pairing(timed("model/step", 1.02), regressed("model/backward", 1.4))
+
+
+@pytest.fixture(scope="module")
+def own():
+    """A page with faults in every part of a user's own model."""
+    return material(claims=3, clock=OWN_CLOCK, model=faulty_records())
+
+
+def model_section(made):
+    return Elements(made.page().partition('<section id="model"')[2].partition("</section>")[0]).text
+
+
+def test_a_model_has_a_section_with_its_verdict_modules_tensors_training_times_and_advice(own):
+    text = " ".join(model_section(own).split())
+
+    for said in (
+        "Your model: my_model.py",
+        "✕ stop 1 module differs by more than rounding, the most 21 times (`blocks.0.act`, output)",
+        "1 tensor starts otherwise (head.weight); training leaves at step 4",
+        "backward 1.40 x, regressed; step 1.02 x, fine.",
+        "blocks.0.act GELU, torch/nn/modules/activation.py:734; 3x16x256 float32; eval 21 output, ✕ beyond rounding",
+        "blocks.0 Block, my_model.py:4; 3x16x256 float32; eval 21 output, ↳ follows",
+        "head Linear, torch/nn/modules/linear.py:124; 3x16x256 float32; eval 0.12 output, ✓ within rounding",
+        "What rounding allows is measured on the baseline: as it is; one thread; inputs moved by one unit.",
+        "head.weight parameter, 10x256 float32",
+        "kaiming_uniform(a=sqrt(5))another lawp = 6.2e-14std by 2 % of itself",
+        "blocks.0.norm.weight parameter, 256 float32a constantthe same",
+        "20 repeats a side of 6 steps by AdamW, compared by exact rank tests at 4.2e-09 each",
+        "model/backward: 1.40 [1.37, 1.43] of the baseline",
+        "left out: a step takes 90 s (candidate alone)",
+        "Numbers: Call the module that is named alone on both torches",
+    ):
+        assert said in text, said
+
+
+def test_the_section_is_linked_and_is_the_first(own):
+    page = own.page()
+
+    assert page.index('href="#model"') < page.index('href="#counts"')
+    assert page.index('<section id="model"') < page.index('<section id="counts"')
+
+
+def test_without_a_model_there_is_no_section(page):
+    assert 'id="model"' not in page
+
+
+def test_a_bar_is_as_long_as_its_share_on_a_scale_that_all_share(own):
+    rows = re.findall(
+        r'<li class="(fine|warn|bad)">.*?<rect class="bar-\1"[^>]* width="([\d.]+)".*?<path[^>]* d="M([\d.]+)',
+        own.page(),
+        re.DOTALL,
+    )
+    lengths = {float(width) for tone, width, _ in rows if tone == "fine"}
+
+    assert {limit for *_, limit in rows} == {f"{100 * place_of(1.0)}"}
+    assert all(length == pytest.approx(100 * place_of(0.125), abs=0.5) for length in lengths)
+    assert all(float(width) > float(limit) for tone, width, limit in rows if tone != "fine")
+    assert [place_of(share) for share in (0.0, LEAST_SHARE, MOST_SHARE, math.inf)] == [0.0, 0.0, 1.0, 1.0]
+
+
+def many(count):
+    """Records of a model of many modules and tensors."""
+    modules = tuple(module(6, path=f"layer{place}", order=place) for place in range(count))
+    tensors = tuple(tensor(0, name=f"layer{place}.weight") for place in range(count))
+    sides = (
+        msgspec.structs.replace(
+            side,
+            numbers=msgspec.structs.replace(side.numbers, modules=modules),
+            initialization=initialization(tensors=tensors),
+        )
+        for side in (record(), candidate_record())
+    )
+    return records(*sides)
+
+
+def test_a_large_model_shows_the_farthest_modules_and_folds_the_others_away():
+    made = material(claims=1, model=many(700))
+    page, own = made.page(), made.view.model
+
+    assert len(own.farthest) == FARTHEST
+    assert "All 700 modules, in the order in which they are called" in page
+    assert "100 more are in verdict.json." in page
+    assert "676 more tensors" in page
+    assert len(page) < 2 << 20
+
+
+def test_a_model_that_could_not_be_asked_has_a_section_that_says_so():
+    text = model_section(material(claims=1, model=Records(Recorded(record()), Recorded(None, "it left no model.json"))))
+
+    assert "nothing is known of the model in the candidate: it left no model.json" in text.lower()
+    assert "Does each module" not in text
+
+
+@pytest.mark.parametrize("factor", [None, 0.0, 1e300, -1.0])
+@pytest.mark.parametrize("sides", [(0, 1), (1, 0), (1, 1)])
+def test_losses_of_any_size_are_drawn_or_left_as_gaps(factor, sides):
+    made = own_training(), own_training(0.5)
+    losses = tuple(tuple(None if factor is None else factor * loss for loss in row) for row in made[1].losses)
+    changed = made[0], msgspec.structs.replace(made[1], losses=losses)
+    both = records(*(record(training=changed[side]) for side in sides))
+    verdict = gate(run(claim()), run(claim()), model=both)
+
+    with plots.drawing():
+        drawn = Drawings().draw(plots.clouds(model_view(verdict).clouds), "losses", "")
+
+    assert ("leaves at 1" in drawn) is (sides != (1, 1))

@@ -10,13 +10,19 @@ from dataclasses import dataclass, field
 import pytest
 
 from reports.renderers.page.plots import STYLE
+from suites.machinery.making.model_records import faulty_records
 from suites.machinery.making.pages import CORE, HALF, MARKUP, Material, hostile_material, material
 from suites.machinery.making.times import guard, pairing, timed
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "microsoft-edge")
-CLOCK = pairing(timed("init/trunc_normal_", 6.1, "regressed"), timed("init/kaiming_normal_", 1.01), guards=[guard()])
+CLOCK = pairing(
+    timed("init/trunc_normal_", 6.1, "regressed"),
+    timed("init/kaiming_normal_", 1.01),
+    timed("model/step", 1.02),
+    guards=[guard()],
+)
 
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 
@@ -95,6 +101,12 @@ def opened(browser, tmp_path) -> Iterator[Opener]:
 @pytest.fixture(scope="module")
 def written() -> str:
     return material(claims=120, clock=CLOCK).page()
+
+
+@pytest.fixture(scope="module")
+def owned() -> str:
+    """A page with a user's own model that has a fault in each of its parts."""
+    return material(claims=3, clock=CLOCK, model=faulty_records()).page()
 
 
 # Filters
@@ -259,9 +271,10 @@ def test_every_control_has_a_name(opened, written):
 
 
 @pytest.mark.parametrize("viewport", [PHONE, {"width": 320, "height": 640}, DESKTOP], ids=["phone", "small", "desktop"])
-@pytest.mark.parametrize("which", ["whole", "hostile"])
-def test_the_page_is_never_wider_than_its_window(opened, written, which, viewport):
-    page = opened(written if which == "whole" else hostile_material(), viewport=viewport)
+@pytest.mark.parametrize("which", ["whole", "hostile", "model"])
+def test_the_page_is_never_wider_than_its_window(opened, written, owned, which, viewport):
+    made = {"whole": written, "hostile": hostile_material(), "model": owned}[which]
+    page = opened(made, viewport=viewport)
     page.view.evaluate("document.querySelectorAll('details').forEach(e => (e.open = true))")
     page.settle()
 
@@ -308,8 +321,9 @@ def test_drawings_follow_light_and_dark(opened, written):
     assert colours[0] != colours[1]
 
 
-def test_letters_of_a_drawing_are_large_enough_on_a_phone(opened, written):
-    page = opened(written, viewport=PHONE)
+@pytest.mark.parametrize("which", ["written", "owned"])
+def test_letters_of_a_drawing_are_large_enough_on_a_phone(opened, which, request):
+    page = opened(request.getfixturevalue(which), viewport=PHONE)
     heights = page.view.evaluate(
         "[...document.querySelectorAll('figure svg')].filter(e => e.getClientRects().length).map(e => {"
         "const t = e.querySelector('text'); return parseFloat(getComputedStyle(t).fontSize) * e.clientWidth / 360; })"
@@ -351,6 +365,31 @@ def test_training_is_shown_where_it_was_recorded_and_linked(opened, written):
     assert page.view.locator("#training figure svg").count() == 2
     assert page.view.inner_text("#training h3").startswith("Adam(lr=0.001) on the tutorial network in float32")
     assert "identical" in page.view.inner_text("#training h3")
+
+
+@pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_the_modules_of_a_model_are_bars_on_one_scale_beside_their_shares(opened, owned, viewport):
+    page = opened(owned, viewport=viewport)
+    page.view.click("nav a[href='#model']")
+    rows = page.view.locator("#model .modules li:not(.head)")
+    bars = rows.evaluate_all(
+        "all => all.map(e => { const of = s => e.querySelector(s).getBoundingClientRect();"
+        " return [of('.bar').x, of('.bar').width, of('.bar-limit').x, of('[class^=bar-]:not(.bar-limit)').width]; })"
+    )
+
+    assert len({tuple(round(number) for number in bar[:3]) for bar in bars}) == 1, "one scale"
+    assert [row.split()[0] for row in rows.all_inner_texts()][:4] == [
+        "(model)",
+        "blocks.0",
+        "blocks.0.norm",
+        "blocks.0.act",
+    ]
+    beyond = rows.filter(has_text="✕ beyond rounding")
+    assert beyond.count() == 1
+    assert beyond.locator(".said").inner_text().startswith("21 output")
+    lengths = [x + length > limit for x, _, limit, length in bars]
+    assert sum(lengths) == 3, "the module at fault and the two that contain it"
+    assert page.view.is_visible("#model figure svg")
 
 
 # Nothing runs but the page

@@ -20,6 +20,7 @@ from reports.renderers.terminal import MOST_LISTED, gate_page, run_page
 from reports.verdict.reasons import Outcome, Reason
 from reports.view.gate import GateView
 from reports.view.run import run_view
+from suites.machinery.making import model_records
 from suites.machinery.making.runs import (
     OF_STD,
     claim,
@@ -397,3 +398,59 @@ def test_sizes(value, words):
 def test_the_first_few_names():
     assert first_few(["a", "b", "c", "d"], 2) == "a, b and 2 more"
     assert first_few(["a", "b"], 2) == "a, b"
+
+
+# The user's own model
+
+
+def own_model(model, width=100, **fields):
+    """The part of a gate's page that is about a model."""
+    view = view_of(run(claim()), run(claim(), torch="2.14.1+cpu"), model=model, **fields)
+    return printed(gate_page(view), width).partition("\nYour model: ")[2].partition("\n\n")[0]
+
+
+def test_a_model_that_differs_by_rounding_is_one_sentence():
+    times = pairing(timed("model/step", 1.02), timed("model/forward"))
+
+    assert flowing(own_model(model_records.records(), pairing=times)) == (
+        "my_model.py notice: differences are rounding: the largest is 0.12 of what rounding allows (`blocks.0.norm`, "
+        "output); it starts by the same laws, from another stream; trains alike for 6 steps; step 1.02 x, fine "
+        "- what rounding allows is measured on the baseline: as it is; one thread; inputs moved by one unit"
+    )
+
+
+@WIDTHS
+def test_modules_that_are_not_within_rounding_are_listed_at_any_width(width):
+    shown = own_model(model_records.faulty_records(), width)
+
+    assert "- ✕ beyond rounding: blocks.0.act (GELU, torch/nn/modules/activation.py:734): 21, output" in flowing(shown)
+    assert "within rounding" not in shown
+    assert all(len(line) <= width for line in shown.splitlines())
+
+
+def test_without_a_model_nothing_is_said_of_one():
+    assert "model" not in page(run(claim()), run(claim(), torch="2.14.1+cpu"))
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        (
+            model_records.record(),
+            "- my_model.py on torch 2.13.0+cpu, seed 17: 3 tensors in 24 groups of 4 builds, 7 of 7 modules asked "
+            "under 3 conditions, 20 repeats of 6 steps",
+        ),
+        (
+            model_records.record(
+                numbers=None, training=None, initialization=None, troubles=(model_records.trouble("file"),)
+            ),
+            "nothing was asked - file: ValueError: no such layer",
+        ),
+        ("model.json: cannot be read", "- model.json: cannot be read"),
+    ],
+)
+def test_a_run_says_in_a_line_or_two_what_it_recorded_of_a_model(model, says):
+    shown = flowing(printed(run_page(run_view(run(claim()), {}, model))))
+
+    assert "Your model" in shown
+    assert shown.endswith(says)

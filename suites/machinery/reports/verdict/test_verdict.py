@@ -10,8 +10,10 @@ import pytest
 from fixtures.record.claim import Effect, Unit, Verdict
 from fixtures.record.kinds import Operation
 from fixtures.record.subject import Subject
+from fixtures.rules.policy import Severity, default_policy
 from reports.comparison.changes import Change, Incomparable
 from reports.verdict.gate import GateVerdict, gate
+from reports.verdict.intent import Intent, Step
 from reports.verdict.reasons import Area, Outcome, area_of
 from suites.machinery.making.runs import (
     OF_STD,
@@ -24,6 +26,7 @@ from suites.machinery.making.runs import (
     subject,
     undecided,
     violated,
+    with_added,
 )
 
 BIG = subject("bfloat16", shape=(1000, 1000))
@@ -534,6 +537,54 @@ def test_what_a_build_of_torch_brings_is_no_difference_of_the_surroundings():
     assert gate(run(claim()), after).reasons == ()
 
 
+OLD, NEW = "transformers==4.57.1", "transformers==5.0.0"
+CAME = {"transformers": "5.0.0", "tokenizers": "0.23.0"}
+
+
+def test_packages_that_were_asked_for_on_one_side_are_what_is_judged_and_no_disturbance():
+    verdict = gate(with_added(OLD), with_added(NEW, **CAME))
+
+    assert verdict.reasons == ()
+    assert verdict.intent.named == (Step(name="transformers", baseline="4.57.1", candidate="5.0.0"),)
+    assert verdict.intent.brought == (Step(name="tokenizers", baseline="0.22.1", candidate="0.23.0"),)
+
+
+def test_what_differs_besides_is_a_disturbance_as_ever_and_may_stop():
+    sides = with_added(OLD), with_added(NEW, **CAME, tqdm="5")
+
+    assert texts(gate(*sides)) == ("notice: versions of packages other than torch, transformers differ: tqdm (4 -> 5)")
+    strict = msgspec.structs.replace(default_policy().surroundings, packages=Severity.STOP)
+    verdict = gate(*sides, policy=msgspec.structs.replace(default_policy(), surroundings=strict))
+    assert (verdict.outcome, [reason.names for reason in verdict.reasons]) == (Outcome.STOP, [("tqdm (4 -> 5)",)])
+
+
+@pytest.mark.parametrize("added", [(), (OLD,), ("transformers>=4",)], ids=["own interpreters", "pinned", "open"])
+def test_what_was_to_be_the_same_and_is_not_is_a_disturbance(added):
+    verdict = gate(with_added(*added), with_added(*added, **CAME))
+
+    assert verdict.intent == Intent()
+    assert texts(verdict) == (
+        "notice: versions of packages other than torch differ: tokenizers (0.22.1 -> 0.23.0), "
+        "transformers (4.57.1 -> 5.0.0)"
+    )
+
+
+def test_a_package_that_one_side_alone_was_asked_for_is_named_with_none_on_the_other():
+    verdict = gate(with_added("timm==1.0", timm="1.0"), with_added("tqdm==4", tokenizers="0.22.1"))
+
+    assert [(step.name, step.baseline, step.candidate) for step in verdict.intent.named] == [
+        ("timm", "1.0", "none"),
+        ("tqdm", "4", "4"),
+    ]
+    assert verdict.reasons == ()
+
+
+def test_a_run_that_never_got_that_far_was_meant_to_differ_in_nothing():
+    verdict = gate(with_added(OLD), run(failure=failure(), environment=None, plan=plan([claim().id])))
+
+    assert verdict.intent == Intent()
+
+
 def test_speed_is_said_not_to_be_measured():
     assert gate(run(claim()), run(claim())).speed is None
 
@@ -592,6 +643,20 @@ def test_the_command_that_repeats_the_gate_quotes_target_and_selection():
 @pytest.mark.parametrize("torch", ["2.15.0.dev20260101+cpu", "2.13.0a0+git1234567", "; rm -rf /"])
 def test_a_build_that_no_index_has_is_not_asked_for_by_version(torch):
     assert gate(run(claim()), run(claim(), torch=torch)).rerun is None
+
+
+def test_the_command_that_repeats_the_gate_adds_what_was_added_to_each_side():
+    verdict = gate(with_added("timm==1.0", OLD), with_added("timm==1.0", "transformers>=5", **CAME))
+
+    assert verdict.rerun == (
+        "nox -s gate -- --baseline 2.13.0 --candidate 2.13.0 --with timm==1.0 --with-baseline transformers==4.57.1 "
+        "--with-candidate 'transformers>=5' --tier quick --device cpu --seed 17"
+    )
+
+
+@pytest.mark.parametrize("added", ["timm @ file:///home/wheels/timm.whl", "no such (thing"])
+def test_an_addition_that_no_index_has_is_not_asked_for_by_name(added):
+    assert gate(with_added(added), with_added()).rerun is None
 
 
 # The order of reasons

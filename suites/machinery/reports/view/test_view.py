@@ -14,11 +14,12 @@ from reports.comparison.changes import Change, compare
 from reports.renderers.junit import gate_junit
 from reports.renderers.markdown import as_text, gate_markdown
 from reports.renderers.terminal import gate_page
+from reports.verdict.gate import gate
 from reports.verdict.reasons import Outcome, Reason
 from reports.view.claims import claim_rows
 from reports.view.counts import Classified, Counts
-from suites.machinery.making.pages import Elements, material
-from suites.machinery.making.runs import claim, plan, run, violated
+from suites.machinery.making.pages import Elements, Material, material
+from suites.machinery.making.runs import claim, plan, run, violated, with_added
 from suites.machinery.making.times import guard, pairing, regressed, timed
 from suites.machinery.making.views import view_of
 
@@ -58,6 +59,38 @@ def test_every_renderer_shows_the_same_bottom_line_reasons_and_workloads():
     for row in view.claims:
         assert row.subject in junit
         assert row.subject in page
+
+
+BEFORE = with_added("transformers==4.57.1", "timm<1", timm="0.9")
+AFTER = with_added("transformers==5.0.0", "timm>=1", timm="1.0", transformers="5.0.0", tokenizers="0.23.0")
+
+
+def test_every_renderer_names_what_is_judged_and_what_came_with_it():
+    made, out = Material(gate(BEFORE, AFTER), BEFORE, AFTER), io.StringIO()
+    Console(file=out, width=10_000).print(gate_page(made.view))
+    terminal, markdown, page = out.getvalue(), gate_markdown(made.view), Elements(made.page()).text
+    junit = html.unescape(gate_junit(made.view).decode())
+
+    steps = [("torch", "2.13.0+cpu", "2.13.0+cpu"), ("transformers", "4.57.1", "5.0.0"), ("timm", "0.9", "1.0")]
+    plain, drawn, words = (
+        ", ".join(f"{name} {before}{arrow}{after}" for name, before, after in steps)
+        for arrow in (" -> ", " → ", " to ")
+    )
+    assert terminal.splitlines()[0] == f" PASS   {plain}"
+    assert markdown.splitlines()[0] == f"## ✅ PASS: {drawn}"
+    assert page.count(drawn) == 2, "as the title and beside the verdict"
+    assert f"Kaiming Gate, {words}" in junit
+    came = "with transformers, timm came: tokenizers (0.22.1 -> 0.23.0)"
+    assert came in terminal
+    assert as_text(came) in markdown
+    assert f"W{came[1:]}" in page
+
+
+def test_without_packages_of_a_user_torch_alone_is_judged():
+    view = view_of(run(claim()), run(claim(), torch="2.14.1+cpu"))
+
+    assert [(step.name, step.baseline, step.candidate) for step in view.steps] == [("torch", *view.torches)]
+    assert view.brought == ""
 
 
 def test_each_claim_is_counted_once_among_what_got_worse_better_and_stayed():

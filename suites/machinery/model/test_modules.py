@@ -1,0 +1,227 @@
+"""Modules one by one: what they are fed and asked, and their errors against float64."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from fixtures.model.allowance import departure
+from fixtures.model.carried import Keeper
+from fixtures.model.modules import called_modules, figures, modes_of, passed, projections, sender, source_of
+from fixtures.model.numbers import Condition, numbers_of, plan_of
+from fixtures.model.results import AS_IT_IS, ROOT
+from suites.machinery.chance import SURE
+
+pytestmark = SURE
+
+
+class Inner(nn.Module):
+    """A module with functional code in its forward, which takes a keyword and returns a dict."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(6, 6)
+
+    def forward(self, x, *, scale=1.0):
+        """[n, 6] -> {"y": [n, 6]}."""
+        return {"y": scale * functional.gelu(self.linear(x))}
+
+
+class Outer(nn.Module):
+    """Calls one module twice, another never, and one in place."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(9, 6)
+        self.inner = Inner()
+        self.idle = nn.Linear(2, 2)
+        self.relu = nn.ReLU(inplace=True)
+        self.norm = nn.BatchNorm1d(6)
+        self.dropout = nn.Dropout(0.5)
+
+    def forward(self, tokens):
+        """[n] -> [n, 6]."""
+        x = self.inner(self.embedding(tokens), scale=2.0)["y"]
+        return self.dropout(self.norm(self.relu(self.inner(x)["y"])))
+
+
+@pytest.fixture
+def outer():
+    return Outer()
+
+
+@pytest.fixture
+def asked(outer):
+    keeper = Keeper()
+    modules, left_out = plan_of(outer, ((torch.arange(8),), {}), keeper)
+    return {one.path: one for one in modules}, left_out, keeper
+
+
+def numbers(outer, asked, *others):
+    modules, _, keeper = asked
+    exact = copy.deepcopy(outer).double()
+    found = numbers_of(outer, exact, list(modules.values()), keeper.kept.__getitem__, [Condition(AS_IT_IS), *others])
+    return {(one.path, one.mode): one for one in found.modules}
+
+
+def test_modules_are_asked_in_the_order_of_their_first_call(asked):
+    modules, left_out, _ = asked
+
+    assert list(modules) == ["", "embedding", "inner", "inner.linear", "relu", "norm", "dropout"]
+    assert any("idle" in line and "never called" in line for line in left_out)
+
+
+def test_training_is_asked_only_where_it_differs_and_draws_nothing(asked):
+    modules, left_out, _ = asked
+
+    assert {path: one.modes for path, one in modules.items()} == {
+        "": ("eval",),
+        "embedding": ("eval",),
+        "inner": ("eval",),
+        "inner.linear": ("eval",),
+        "relu": ("eval",),
+        "norm": ("eval", "train"),
+        "dropout": ("eval",),
+    }
+    assert any("dropout" in line and "draw random numbers" in line for line in left_out)
+
+
+def test_buffers_are_left_as_they_were(outer, asked):
+    numbers(outer, asked)
+
+    assert int(outer.norm.num_batches_tracked) == 0
+    assert torch.equal(outer.norm.running_mean, torch.zeros(6))
+
+
+def test_every_module_is_asked_forward_and_backward(outer, asked):
+    found = numbers(outer, asked)
+
+    names = {path: [tensor.name for tensor in one.tensors] for (path, _), one in found.items()}
+    assert names[ROOT][:2] == ["output", "gradient of embedding.weight"]
+    assert names["inner"] == ["output", "gradient of input", "gradient of linear.weight", "gradient of linear.bias"]
+    assert names["embedding"] == ["output", "gradient of weight"]
+    assert not [one.unasked for one in found.values() if one.unasked]
+
+
+def test_rounding_is_a_few_units_and_a_fault_stands_out(outer, asked, monkeypatch):
+    healthy = numbers(outer, asked)
+    gelu = functional.gelu
+    monkeypatch.setattr(functional, "gelu", lambda x: gelu(x) * (1 + 1e-5 * (x.dtype == torch.float32)))
+    faulty = numbers(outer, asked)
+
+    def error(found, path):
+        return next(t for t in found[path, "eval"].tensors if t.name == "output").errors[AS_IT_IS].relative
+
+    assert error(healthy, "inner") < 10
+    assert 100 < error(faulty, "inner") < 250  # 1e-5 is 168 units
+    assert error(faulty, "inner.linear") == error(healthy, "inner.linear")
+
+
+def test_a_fault_in_every_dtype_moves_the_projections_of_the_reference(outer, asked, monkeypatch):
+    healthy = numbers(outer, asked)
+    gelu = functional.gelu
+    monkeypatch.setattr(functional, "gelu", lambda x: gelu(x) * (1 + 1e-5))
+    faulty = numbers(outer, asked)
+
+    before, after = (found["inner", "eval"].tensors[0] for found in (healthy, faulty))
+    # Eight projections estimate the norm within a factor of 2.3 both ways, of these signs once and for all.
+    assert 168 / 2.3 < departure(before, after) < 168 * 2.3
+    assert departure(before, before) == 0
+
+
+def test_a_module_that_raises_alone_is_named_and_the_others_are_asked(outer, asked, monkeypatch):
+    monkeypatch.setattr(Inner, "forward", lambda self, x, scale=1.0: x.no_such_method())
+    found = numbers(outer, asked)
+
+    assert "no_such_method" in found["inner", "eval"].unasked
+    assert found["norm", "eval"].unasked is None
+
+
+def test_arguments_that_cannot_be_carried_are_named():
+    class Taking(nn.Module):
+        def forward(self, x, cache):
+            return x if cache else -x
+
+    class Giving(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.taking = Taking()
+
+        def forward(self, x):
+            return self.taking(x, object())
+
+    found = {one.path: one for one in called_modules(Giving(), ((torch.zeros(2),), {}), Keeper())}
+
+    assert found["taking"].unasked == "argument 2 is a builtins.object"
+    assert found[""].unasked is None
+
+
+def test_gradients_that_are_sent_are_the_same_for_every_dtype_and_differ_between_modules():
+    single, double = (sender("a")("output", torch.zeros(5, dtype=dtype)) for dtype in (torch.float32, torch.float64))
+
+    assert torch.equal(single.double(), double)
+    assert not torch.equal(single, sender("b")("output", torch.zeros(5)))
+
+
+def test_figures_are_in_units_of_the_roundoff():
+    true = torch.tensor([3.0, 4.0], dtype=torch.float64)
+    unit = 2.0**-24
+
+    found = figures(true * (1 + unit), true, unit)
+
+    assert found.relative == pytest.approx(1)
+    assert found.largest == pytest.approx(4 / (5 / 2**0.5))
+    assert figures(true, true, unit) == type(found)(0.0, 0.0)
+    assert figures(torch.tensor([3.0, float("nan")]), true, unit).relative is None
+    assert figures(torch.ones(2), torch.zeros(2), unit).relative is None
+    both = torch.tensor([1.0, float("inf")])
+    assert figures(both, both.double(), unit) == type(found)(0.0, 0.0)
+
+
+def test_projections_are_of_fixed_signs_and_have_the_norm_as_their_mean_square():
+    values = np.linspace(-1, 1, 200_001)
+    found = projections(values, "x")
+
+    assert found == projections(values, "x")
+    assert found != projections(values, "y")
+    # A sum of eight squares lies within a factor of four of its mean but once in 2e4 names; this is one of them all.
+    assert 0.25 < np.mean(np.square(found)) / np.square(values).sum() < 4
+
+
+def test_a_float64_without_a_kernel_is_replaced_by_the_baselines_own_numbers(outer, asked, monkeypatch):
+    gelu = functional.gelu
+
+    def single_only(x):
+        if x.dtype == torch.float64:
+            raise RuntimeError("no kernel")
+        return gelu(x)
+
+    monkeypatch.setattr(functional, "gelu", single_only)
+    found = numbers(outer, asked, Condition("moved", moves=1))
+
+    assert found["inner", "eval"].reference == "float32 of the baseline"
+    assert found["inner", "eval"].tensors[0].errors.keys() == {AS_IT_IS}
+    assert found["inner.linear", "eval"].reference == "float64"
+
+
+def test_a_cast_to_float32_inside_is_said(outer, asked, monkeypatch):
+    gelu = functional.gelu
+    monkeypatch.setattr(functional, "gelu", lambda x: gelu(x.float()).to(x.dtype))
+
+    assert numbers(outer, asked)["inner", "eval"].reference == "float64 with float32 inside"
+
+
+def test_the_source_is_a_file_and_a_line_without_folders():
+    assert source_of(Inner()).startswith("test_modules.py:")
+    assert source_of(nn.GELU()).startswith("torch/nn/modules/activation.py:")
+
+
+def test_a_frozen_parameter_and_an_integer_input_have_no_gradient(outer):
+    outer.embedding.weight.requires_grad_(False)
+    found = passed(outer.embedding, ((torch.arange(3),), {}), "eval", sender("x"))
+
+    assert list(found.tensors) == ["output"]
+    assert modes_of(outer.embedding, ((torch.arange(3),), {})) == ("eval",)

@@ -1,0 +1,76 @@
+"""Training from given weights, moved before each step."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from fixtures.model.allowance import SPREAD
+from fixtures.model.initial import tensors_of
+from fixtures.model.trajectories import Course, OtherTensors, load, movement, training_of
+from fixtures.statistics.ranks import rank_sum_p
+from suites.machinery.chance import SURE
+
+pytestmark = SURE
+
+
+@pytest.fixture
+def course():
+    model = nn.Sequential(nn.Linear(8, 16), nn.GELU(), nn.Linear(16, 4))
+    inputs, labels = torch.randn(16, 8), torch.arange(16) % 4
+    return Course(
+        model,
+        {name: tensor.clone() for name, _, tensor in tensors_of(model)},
+        lambda trained: functional.cross_entropy(trained(inputs), labels),
+        lambda trained: torch.optim.SGD(trained.parameters(), lr=0.1),
+    )
+
+
+def losses(training):
+    return np.array(training.losses)
+
+
+def test_every_run_starts_from_the_same_weights_and_learns(course):
+    found = training_of(course, 5, 0.0, 1)
+
+    assert len(set(found.losses)) == 1  # unmoved, all runs are one
+    assert found.losses[0] == found.plain_losses
+    assert found.plain_losses[-1] < found.plain_losses[0]
+    assert found.modules == ("0", "2")
+    assert np.allclose(np.square(found.by_module[0]).sum(axis=1), np.square(found.gradients[0]))
+
+
+def test_moved_runs_scatter_by_about_the_movement(course):
+    by = movement(16, 2.0**-24)
+    found = losses(training_of(course, 5, by, 1))
+
+    spread = found.std(axis=0) / found.mean(axis=0)
+    assert (spread > by / 100).all()
+    assert (spread < by).all()
+
+
+def test_the_movement_is_what_a_sum_of_that_length_may_differ_by():
+    assert movement(784, 2.0**-24) == pytest.approx(SPREAD * math.sqrt(784 / 6 + 1 / 3) * 2.0**-24)
+
+
+def test_a_fault_above_the_movement_separates_the_sides_completely(course, monkeypatch):
+    by = movement(16, 2.0**-24)
+    before = losses(training_of(course, 5, by, 1))
+    gelu = functional.gelu
+    monkeypatch.setattr(functional, "gelu", lambda x, approximate="none": gelu(x, approximate=approximate) * (1 + 1e-3))
+    after = losses(training_of(course, 5, by, 2))
+
+    assert rank_sum_p(before[:, -1], after[:, -1]) < 1e-9
+
+
+def test_another_models_state_is_refused_by_the_names_that_differ(course):
+    state = dict(course.state)
+    state["3.weight"] = state.pop("2.weight")
+    with pytest.raises(OtherTensors, match=r"the model lacks 3.weight and adds 2.weight"):
+        load(course.model, state)
+
+    with pytest.raises(OtherTensors, match=r"2.bias is \(4,\) torch.float32, and the baseline's \(5,\)"):
+        load(course.model, {**course.state, "2.bias": torch.zeros(5)})

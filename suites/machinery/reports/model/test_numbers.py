@@ -1,0 +1,230 @@
+"""Numbers of a user's model: the module at fault is named, what contains it follows, and rounding stops nothing."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from fixtures.model.allowance import SPREAD
+from fixtures.model.results import AS_IT_IS, ROOT, Figures
+from reports.model import ModelComparison, compared_models
+from reports.model.kinds import Finding, Kind
+from reports.model.numbers import State, contains, share_in_words, unit
+from suites.machinery.making.model_records import (
+    CONDITIONS,
+    candidate_record,
+    computed,
+    record,
+    records,
+    with_departure,
+    with_error,
+    with_module,
+)
+
+TORCHES = ("2.13.0+cpu", "2.14.1+cpu")
+
+
+def comparison(candidate=None, baseline=None) -> ModelComparison:
+    return compared_models(records(baseline, candidate), TORCHES)
+
+
+def found(kind: Kind, candidate=None, baseline=None) -> list[Finding]:
+    return [one for one in comparison(candidate, baseline).findings if one.kind is kind]
+
+
+def states(made: ModelComparison) -> dict[str, State]:
+    return {module.path: module.state for module in made.numbers.modules}
+
+
+def test_two_healthy_torches_differ_by_rounding():
+    made = comparison()
+
+    assert set(states(made).values()) == {State.WITHIN}
+    assert {one.kind for one in made.findings} == {Kind.STREAM}
+
+
+def test_the_faulty_module_is_named_with_its_place_size_and_allowance():
+    (finding,) = found(Kind.NUMBERS, with_error(candidate_record(), "blocks.0.act", 168.0))
+
+    assert finding.name == "blocks.0.act"
+    assert finding.text == (
+        "`blocks.0.act` (GELU, torch/nn/modules/activation.py:734; 3x16x256 float32): an element of its output is off "
+        "by 840 units of 2^-24, 21 times what rounding allows (40); 2 containers around it follow"
+    )
+    assert finding.details == (
+        "its references agree: the candidate computes the same in float64, and less precisely in its own dtype",
+    )
+
+
+def test_what_contains_the_faulty_module_follows_it():
+    made = states(comparison(with_error(candidate_record(), "blocks.0.act", 168.0)))
+
+    assert {path for path, state in made.items() if state is State.BEYOND} == {"blocks.0.act"}
+    assert {path for path, state in made.items() if state is State.FOLLOWS} == {ROOT, "blocks.0"}
+
+
+def test_another_formula_shows_in_the_references():
+    """Planted: an epsilon of another size is as far off in float64 as in float32."""
+    (finding,) = found(Kind.NUMBERS, with_departure(candidate_record(), "blocks.0.norm", 260.0))
+
+    assert "LayerNorm" in finding.text
+    assert "its output is off by 260 units of 2^-24, 27 times what rounding allows (9.6)" in finding.text
+    assert finding.details == (
+        "its references differ by 260 units: in float64, too, the candidate computes something else",
+    )
+
+
+def test_each_faulty_module_is_named_and_the_first_that_is_called_comes_first():
+    faulty = with_error(with_error(candidate_record(), "blocks.1.act", 500.0), "blocks.0.act", 50.0)
+
+    assert [one.name for one in found(Kind.NUMBERS, faulty)] == ["blocks.0.act", "blocks.1.act"]
+
+
+def test_a_container_that_alone_is_beyond_is_named_itself():
+    """Planted: functional code in a block's own forward; nothing in it is at fault."""
+    (finding,) = found(Kind.NUMBERS, with_error(candidate_record(), "blocks.1", 100.0))
+
+    assert finding.name == "blocks.1"
+    assert finding.text.startswith("`blocks.1` (Block, my_model.py:4; ")
+    assert "1 container around it follows" in finding.text
+
+
+def test_a_gradient_is_named_as_what_it_is():
+    (finding,) = found(Kind.NUMBERS, with_error(candidate_record(), "head", 168.0, names=("gradient of input",)))
+
+    assert "an element of its gradient of input is off by" in finding.text
+
+
+def test_tensors_beyond_beside_the_worst_are_told():
+    names = ("output", "gradient of input")
+    (finding,) = found(Kind.NUMBERS, with_error(candidate_record(), "head", 168.0, names=names))
+
+    assert finding.details[-1] == "also beyond: gradient of input 21 times what is allowed"
+
+
+@pytest.mark.parametrize(("times", "stops"), [(0.99, False), (1.01, True)])
+def test_what_the_baselines_own_conditions_spread_over_is_allowed_and_no_more(times, stops):
+    """The spread of the baseline's own conditions is what counts, not the error as it is."""
+    errors = {AS_IT_IS: Figures(1.0, 5.0), CONDITIONS[1]: Figures(40.0, 200.0)}
+    baseline = with_module(record(), "head", tensors=(computed(errors=errors),))
+    candidate = with_module(
+        candidate_record(), "head", tensors=(computed(errors={AS_IT_IS: Figures(times * SPREAD * 40.0, 5.0)}),)
+    )
+
+    assert bool(found(Kind.NUMBERS, candidate, baseline)) is stops
+
+
+@pytest.mark.parametrize(("error", "stops"), [(0.59, False), (0.65, True)])
+def test_an_exact_baseline_leaves_what_theory_allows(error, stops):
+    """Of a baseline that happens to be exact; one rounding of 12 288 elements is 0.6 units in the mean square."""
+    exact = with_module(record(), "head", tensors=(computed(errors={AS_IT_IS: Figures(0.0, 0.0)}),))
+    candidate = with_module(candidate_record(), "head", tensors=(computed(errors={AS_IT_IS: Figures(error, 1.0)}),))
+
+    assert bool(found(Kind.NUMBERS, candidate, exact)) is stops
+
+
+@pytest.mark.parametrize("fields", [{"errors": {AS_IT_IS: Figures(None, None)}}, {"projections": (None,) * 8}])
+def test_what_is_not_finite_where_the_baseline_is_stops(fields):
+    candidate = with_module(candidate_record(), "head", tensors=(computed(**fields),))
+    candidate = with_module(candidate, "blocks.0.act", tensors=(computed(),))
+    (finding,) = found(Kind.NUMBERS, candidate)
+
+    assert finding.name == "head"
+    assert "its output is not finite, or none at all, where the baseline's is" in finding.text
+
+
+def test_what_is_zero_in_the_baseline_alone_stops():
+    zero = with_module(record(), "head", tensors=(computed(norm=0.0, projections=(0.0,) * 8),))
+
+    assert [one.name for one in found(Kind.NUMBERS, baseline=zero)] == ["head"]
+
+
+def test_a_baseline_that_is_not_finite_itself_is_a_notice():
+    infinite = with_module(record(), "head", tensors=(computed(errors={AS_IT_IS: Figures(None, None)}),))
+
+    assert found(Kind.NUMBERS, baseline=infinite) == []
+    (finding,) = found(Kind.BOTH, baseline=infinite)
+    assert finding.text == "`head`: its output is not finite in the baseline itself, and was not compared"
+    assert states(comparison(baseline=infinite))["head"] is State.UNSAID
+
+
+def test_one_tensor_of_which_nothing_can_be_said_leaves_the_others_to_be_judged():
+    infinite = (computed(errors={AS_IT_IS: Figures(None, None)}), computed("gradient of input"))
+    baseline = with_module(record(), "head", tensors=infinite)
+
+    assert states(comparison(baseline=baseline))["head"] is State.WITHIN
+    assert found(Kind.NUMBERS, with_error(candidate_record(), "head", 168.0, names=("gradient of input",)), baseline)
+
+
+# Modules that are not there, or cannot be asked
+
+
+def without(made, path):
+    modules = tuple(module for module in made.numbers.modules if module.path != path)
+    return msgspec.structs.replace(made, numbers=msgspec.structs.replace(made.numbers, modules=modules))
+
+
+@pytest.mark.parametrize("side", ["candidate", "baseline"])
+def test_a_module_that_one_side_does_not_call_differs(side):
+    sides = {"candidate": candidate_record(), "baseline": record()}
+    sides[side] = without(sides[side], "blocks.1.act")
+    (finding,) = found(Kind.DIFFERS, **sides)
+
+    assert finding.text == f"`blocks.1.act` (GELU) is no module that the {side} calls"
+
+
+def test_another_number_of_elements_or_another_dtype_differs():
+    more = with_module(candidate_record(), "head", tensors=(computed(elements=7),))
+    half = with_module(candidate_record(), "head", tensors=(computed(roundoff=2.0**-8), computed("gradient of input")))
+
+    assert [one.text for one in found(Kind.DIFFERS, more)] == [
+        "`head` (Linear): its output has 12 288 elements rounded to 2^-24 in the baseline and 7 elements rounded to "
+        "2^-24 in the candidate",
+        "`head` (Linear): only the baseline computes its gradient of input",
+    ]
+    (finding,) = found(Kind.DIFFERS, half)
+    assert finding.text.endswith("12 288 elements rounded to 2^-8 in the candidate")
+
+
+def test_a_module_that_only_the_candidate_cannot_run_is_broken():
+    candidate = with_module(candidate_record(), "head", unasked="RuntimeError: no kernel", tensors=())
+    (finding,) = found(Kind.BROKEN, candidate)
+
+    assert finding.text == (
+        "`head` (Linear, torch/nn/modules/linear.py:124; 3x16x256 float32) cannot be asked in the candidate, and can "
+        "in the baseline: RuntimeError: no kernel"
+    )
+
+
+def test_a_module_that_no_side_could_ask_is_a_notice():
+    sides = [
+        with_module(side, "head", unasked="an argument is a set", tensors=()) for side in (candidate_record(), record())
+    ]
+    (finding,) = found(Kind.BOTH, *sides)
+
+    assert finding.text == "`head` (Linear) was not asked: an argument is a set"
+    assert states(comparison(*sides))["head"] is State.UNASKED
+
+
+def test_where_no_module_was_compared_nothing_is_known():
+    empty = msgspec.structs.replace(record().numbers, modules=())
+    sides = [msgspec.structs.replace(side, numbers=empty) for side in (candidate_record(), record())]
+
+    assert [one.text for one in found(Kind.UNASKED, *sides)] == ["no module could be compared"]
+
+
+# Words
+
+
+def test_a_path_contains_what_begins_with_it_at_a_dot():
+    assert contains("blocks.1", "blocks.1.act")
+    assert contains(ROOT, "blocks")
+    assert not contains("blocks.1", "blocks.10.act")
+    assert not contains("blocks.1", "blocks.1")
+
+
+def test_shares_and_units_in_words():
+    assert [share_in_words(share) for share in (None, 0.0, 0.123, 9.87, 21.4, 2e7)] == [
+        *("infinite", "0", "0.12", "9.9", "21", "2e+07"),
+    ]
+    assert [unit(roundoff) for roundoff in (2.0**-24, 2.0**-8, 0.3)] == ["2^-24", "2^-8", "0.3"]

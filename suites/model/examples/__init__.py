@@ -1,0 +1,1 @@
+"""Models for `nox -s gate -- --model`, as a user writes them."""
