@@ -15,7 +15,7 @@ import msgspec
 from fixtures.record.claim import Claim, Effect, Unit, Verdict
 from fixtures.record.run_folder import Run
 from fixtures.statistics.judgement import DEVIATES
-from fixtures.words.phrases import first_few, plural
+from fixtures.words.phrases import first_few, in_dtype, plural
 from reports.comparison.kinds import Kinds
 
 
@@ -92,9 +92,11 @@ class ClaimChange(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def topic(self) -> tuple[str, str, str]:
-        """Family, subject's name and dtype: what a reader thinks of as one finding; empty names without any finding."""
+        """Family, subject's name, and dtype with device: what a reader thinks of as one finding; empty without any."""
         claim = self.claim
-        return (claim.family, claim.subject.name, claim.subject.dtype) if claim else (self.id, "", "")
+        if claim is None:
+            return self.id, "", ""
+        return claim.family, claim.subject.name, in_dtype(claim.subject.dtype, claim.subject.device)
 
 
 @dataclass(frozen=True)

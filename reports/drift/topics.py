@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fixtures.words.phrases import first_few, plural
+from fixtures.words.phrases import first_few, in_dtype, plural
 from reports.drift.kinds import Drift, Kind
 
 
@@ -45,11 +45,11 @@ def topics(found: Iterable[Drift], digests: int) -> list[Topic]:
 
 
 def _about(drift: Drift) -> str:
-    """Initializer and dtype, or what else it is about."""
+    """Initializer, dtype and device, or what else it is about."""
     fields = drift.fields
     if "initializer" not in fields:
         return drift.subject
-    return f"{fields['initializer'].partition('(')[0]} in {fields['dtype']}"
+    return f"{fields['initializer'].partition('(')[0]} in {in_dtype(fields['dtype'], fields['device'])}"
 
 
 def _in_words(kind: Kind, members: list[Drift], digests: int) -> str:

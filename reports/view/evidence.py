@@ -11,7 +11,7 @@ from fixtures.record.kinds import PlainNetwork
 from fixtures.record.run_folder import Run
 from fixtures.record.subject import Subject
 from fixtures.statistics.formats import FloatArray
-from fixtures.words.phrases import first_few, plural
+from fixtures.words.phrases import first_few, in_dtype, plural
 from reports.comparison.changes import Change, ClaimChange, compare
 from reports.drift.kinds import Kind
 from reports.verdict.gate import GateVerdict
@@ -211,7 +211,7 @@ def _network(subject: Subject | None, name: str) -> str:
     what, layers = subject.what, f"{subject.path} of width {widths}"
     if isinstance(what, PlainNetwork):
         layers = f"{what.layers} layers of width {widths}, {what.activation}"
-    return f"{layers}, {subject.initializer} in {subject.dtype}"
+    return f"{layers}, {subject.initializer} in {in_dtype(subject.dtype, subject.device)}"
 
 
 def training(runs: Mapping[str, Run]) -> Exhibits:
@@ -232,7 +232,10 @@ def own_model(verdict: GateVerdict) -> Exhibits:
 
 
 def _training(found: Curves, subject: Subject | None) -> Exhibit:
-    title = f"{subject.initializer} on the {subject.path} network in {subject.dtype}" if subject else found.key
+    title = found.key
+    if subject:
+        held = in_dtype(subject.dtype, subject.device)
+        title = f"{subject.initializer} on the {subject.path} network in {held}"
     loss = "; ".join(
         f"{side} {numbers.plain.losses[0]:.4g} \N{RIGHTWARDS ARROW} {numbers.plain.losses[-1]:.4g}"
         for side, numbers in found.sides.items()

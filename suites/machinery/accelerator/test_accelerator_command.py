@@ -12,6 +12,7 @@ from fixtures.environments.processes import Ended
 from fixtures.record import file_names
 from fixtures.record.choices import ACCELERATORS, DEVICES, SUITES
 from fixtures.record.exit_codes import NO_EVIDENCE, PASS, STOP
+from fixtures.record.plan import Plan
 from fixtures.record.run_folder import read_record
 from fixtures.record.session import Session, State, append_measurements, seal_session
 from reports.commands.command_line import run as report
@@ -377,12 +378,14 @@ def kill():
     os.kill(os.getpid(), signal.SIGKILL)
 
 threading.Thread(target=kill, daemon=True).start()
+if "cuda" in " ".join(sys.argv):
+    import suites.machinery.making.simulated_card
 if "large" in sys.argv or "sketch" in sys.argv:
     from suites.accelerator import drawn_weights as small
     small.ROWS, small.PROBED_ROWS, small.SQUARE, small.COLUMNS = 257, 2, (256, 256), 1 << 10
 runpy.run_module(module, run_name="__main__", alter_sys=True)
 """
-"""A process that kills itself in the middle: when a file holds something, or after some seconds."""
+"""A process that kills itself in its middle: when a file holds something, or after seconds. A card is simulated."""
 
 EVIDENCE = {"timings": (file_names.MEASUREMENTS, 300), "sketch": (file_names.MEASUREMENTS, 300)}
 EVIDENCE |= {"large": (file_names.PLAN, 300), "clock": ("nothing", 3)}
@@ -405,11 +408,14 @@ def test_a_session_that_is_killed_in_the_middle_of_a_stage_leaves_a_readable_fol
         assert preloaded.run(*started).returncode == -9
         raise Killed
 
+    device = "cpu" if name == "clock" else "cuda"  # whose workers are processes of their own
     with pytest.raises(Killed):
-        carry_out(asked(folder, "--only", name, device="cpu"), launch)
+        carry_out(asked(folder, "--only", name, device=device), launch)
 
     session = read_record(folder / file_names.SESSION, Session)
     assert [(stage.name, stage.state) for stage in session.stages] == [(name, State.RUNNING)]
+    if (folder / name / file_names.PLAN).exists():
+        assert device in read_record(folder / name / file_names.PLAN, Plan).devices
     page = shown(folder)
     assert f"{name} 0.0 s killed" in page
     assert ("what it had found by then" in page) == (name not in ("timings", "clock"))

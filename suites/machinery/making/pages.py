@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import replace
 from scipy import special
 
 from fixtures.clock.results import Pairing
@@ -19,6 +20,7 @@ from fixtures.record.plan import Case
 from fixtures.record.run_folder import Run
 from fixtures.record.subject import Subject
 from fixtures.training.trajectory import PREFIX, Numbers, Trajectory
+from fixtures.weights.sketch import COUNTS, SALT, SALTED
 from reports.model import Records
 from reports.verdict.gate import GateVerdict, gate
 from reports.view.evidence import Evidence, evidence
@@ -180,6 +182,69 @@ def material(claims: int = 60, clock: Pairing | None = None, model: Records | No
     ]
     verdict = gate(*sides, pairing=clock, model=model)
     return Material(verdict, *sides, **{"references": {"half": "https://github.com/pytorch/pytorch/issues/1"}} | fields)
+
+
+CARD = "cuda"
+WIDER = 1.03
+"""By what the candidate's float32 normals on the card are wider: drift, though their claim holds."""
+
+
+def of_two_devices() -> tuple[Run, Run]:
+    """Two runs that were asked on the processor and on a card: what differs differs on the card alone.
+
+    The candidate's bfloat16 weights are cut there, its float32 ones are wider, digests and a loss have changed; what
+    is known of the processor is known on both sides.
+    """
+    planned: list[Case] = []
+    sides: dict[str, list[Any]] = {"base": [], "candidate": []}
+    kept: dict[str, dict[str, npt.NDArray[Any]]] = {label: {} for label in sides}
+    digests: dict[str, dict[str, str]] = {label: {} for label in sides}
+    for device in ("cpu", CARD):
+        core, half, trained = (replace(subject, device=device) for subject in (CORE, HALF, TRAINED))
+        planned += [
+            Case(family="weights.law", subject=subject, draws=100, resolution=0.1, core=True)
+            for subject in (core, half)
+        ]
+        planned.append(Case(family="training.numbers.repeatable", subject=trained, draws=0, resolution=0.0))
+        for label, claims in sides.items():
+            is_changed = device == CARD and label == "candidate"
+            claims.extend((claim("weights.marginal.scale", subject=core), contract(subject=core)))
+            exact = {"p": None, "effect": None, "detectable": None}
+            claims.append(claim("training.numbers.repeatable", subject=trained, **exact))
+            if device == "cpu":
+                claims.append(violated("weights.marginal.location", subject=half, known="half-uniform-upper-end"))
+            cut = violated("weights.marginal.scale", subject=half, effect=Effect(-0.7, Unit.STD), p=1e-40)
+            claims.append(cut if is_changed else claim("weights.marginal.scale", subject=half))
+            healthy = normal_weights(200_000)
+            wide = normal_weights(200_000, STD * (WIDER if is_changed else 1))
+            least = -3.33 * STD
+            weights = {
+                core: wide,
+                half: rounded_to_bfloat16(np.clip(healthy, least, -least) if is_changed else healthy),
+            }
+            for subject, values in weights.items():
+                named = {COUNTS: counts_of(values), SALTED: counts_of(values)}
+                kept[label] |= {f"{subject.key}/{name}": array for name, array in named.items()}
+                kept[label][f"{subject.key}/{SALT}"] = np.asarray(len(label))
+                digests[label][subject.key] = f"{label if is_changed else 'same'}-{device}"
+            kept[label] |= training_arrays(numbers(losses=(3, 2.0)) if is_changed else numbers(), trained.key)
+    names = [each.id for each in sides["base"]]
+    asked = plan(names, cases=tuple(planned), devices=("cpu", CARD))
+    base, candidate = (
+        run(
+            *sides[label],
+            label=label,
+            torch=f"{version}+cu130",
+            environment=environment(
+                f"{version}+cu130", options={"tier": "quick", "seed": 17, "devices": ["cpu", CARD]}
+            ),
+            plan=asked,
+            sketches=kept[label],
+            digests=digests[label],
+        )
+        for label, version in (("base", "2.13.0"), ("candidate", "2.14.1"))
+    )
+    return base, candidate
 
 
 MARKUP = (

@@ -208,6 +208,15 @@ def test_a_capturable_optimizer_does_what_it_does_by_default(capturing, rate, se
     assert broken(step_findings(on(SMALL, OPTIMIZERS[3]), fresh_seed())) == seen
 
 
+def test_a_device_that_refuses_to_capture_lacks_the_implementation(monkeypatch):
+    monkeypatch.setattr(steps, "arithmetic_of", lambda _device: dataclasses.replace(PROCESSOR, captures_graphs=True))
+
+    found = step_findings(on(SMALL, OPTIMIZERS[2]), fresh_seed())
+
+    assert found.updates["capturable"] is None
+    assert not broken(found)
+
+
 @pytest.mark.usefixtures("capturing")
 def test_what_cannot_be_captured_is_not_asked_for_it():
     assert steps.implementations(on(SMALL, OPTIMIZERS[0])) == steps.IMPLEMENTATIONS
