@@ -114,11 +114,19 @@ def _noting(name: str, healthy: Callable[..., Any]) -> Callable[..., Any]:
     return noted
 
 
-def _subclass(name: str, healthy: Any) -> Any:
-    """A class whose instances are noted; a class, since type annotations are made with it."""
+def _subclass(name: str, healthy: Any, *, of_libraries: bool = True) -> Any:
+    """A class whose instances are noted; a class, since type annotations are made with it.
+
+    Args:
+        name: of the class.
+        healthy: the class.
+        of_libraries: whether instances that a library makes are, too.
+    """
 
     def new(cls: Any, *arguments: Any, **options: Any) -> Any:
-        NOTES.draw(name, sys._getframe(1))
+        caller = sys._getframe(1)
+        if of_libraries or not caller.f_code.co_filename.startswith(LIBRARIES):
+            NOTES.draw(name, caller)
         return healthy.__new__(cls, *arguments, **options)
 
     return type(healthy.__name__, (healthy,), {"__new__": new, "__doc__": healthy.__doc__})
@@ -158,6 +166,7 @@ def watch() -> None:
     for name in ("random", "uniform", "gauss", "choice", "choices", "sample", "shuffle", "randrange", "randint"):
         setattr(random, name, _noting_ours(f"random.{name}", getattr(random, name)))
     np.random.RandomState = _subclass("numpy.random.RandomState", np.random.RandomState)
-    random.Random = _subclass("random.Random", random.Random)  # type: ignore[misc]
+    # Libraries make some as they are imported, whenever that is: sympy one, when torch first looks at a meta tensor.
+    random.Random = _subclass("random.Random", random.Random, of_libraries=False)  # type: ignore[misc]
     torch.Generator = _subclass("torch.Generator", torch.Generator)  # type: ignore[misc]
     sys.addaudithook(_starts_a_process)
