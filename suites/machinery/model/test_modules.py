@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from fixtures.model.allowance import departure
 from fixtures.model.carried import Keeper
-from fixtures.model.modules import called_modules, figures, modes_of, passed, projections, sender, source_of
+from fixtures.model.modules import called_modules, figures, manner_of, passed, projections, sender, source_of
 from fixtures.model.numbers import Condition, numbers_of, plan_of
 from fixtures.model.results import AS_IT_IS, ROOT
 from suites.machinery.chance import SURE
@@ -63,7 +63,14 @@ def asked(outer):
 def numbers(outer, asked, *others):
     modules, _, keeper = asked
     exact = copy.deepcopy(outer).double()
-    found = numbers_of(outer, exact, list(modules.values()), keeper.kept.__getitem__, [Condition(AS_IT_IS), *others])
+    found = numbers_of(
+        outer,
+        exact,
+        list(modules.values()),
+        keeper.kept.__getitem__,
+        [Condition(AS_IT_IS, everywhere=True), *others],
+        60.0,
+    )
     return {(one.path, one.mode): one for one in found.modules}
 
 
@@ -200,7 +207,7 @@ def test_a_float64_without_a_kernel_is_replaced_by_the_baselines_own_numbers(out
         return gelu(x)
 
     monkeypatch.setattr(functional, "gelu", single_only)
-    found = numbers(outer, asked, Condition("moved", moves=1))
+    found = numbers(outer, asked, Condition("moved", moves=1, everywhere=True))
 
     assert found["inner", "eval"].reference == "float32 of the baseline"
     assert found["inner", "eval"].tensors[0].errors.keys() == {AS_IT_IS}
@@ -224,4 +231,4 @@ def test_a_frozen_parameter_and_an_integer_input_have_no_gradient(outer):
     found = passed(outer.embedding, ((torch.arange(3),), {}), "eval", sender("x"))
 
     assert list(found.tensors) == ["output"]
-    assert modes_of(outer.embedding, ((torch.arange(3),), {})) == ("eval",)
+    assert manner_of(outer.embedding, ((torch.arange(3),), {})).modes == ("eval",)

@@ -245,7 +245,9 @@ def test_another_order_of_sums_or_another_stream_stops_nothing(change, baseline,
 
 def test_another_number_of_threads_stops_nothing(baseline, file, folder, monkeypatch):
     before = torch.get_num_threads()
-    monkeypatch.setattr(numbers, "conditions", lambda: [numbers.Condition(AS_IT_IS, threads=3 if before != 3 else 1)])
+    monkeypatch.setattr(
+        numbers, "conditions", lambda: [numbers.Condition(AS_IT_IS, threads=3 if before != 3 else 1, everywhere=True)]
+    )
 
     assert judged(baseline, side_of(folder, "candidate", file)) == []
 
