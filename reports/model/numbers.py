@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from fixtures.model.allowance import allowed, departure
-from fixtures.model.results import AS_IT_IS, ROOT, Computed, Figures, Mode, ModuleNumbers, Numbers
+from fixtures.model.results import AS_IT_IS, OUT_OF_TIME, ROOT, Computed, Figures, Mode, ModuleNumbers, Numbers
 from fixtures.words.phrases import first_few, plural
 from reports.comparison.kinds import Kinds
 from reports.model.kinds import Finding, Kind
@@ -216,13 +216,18 @@ def _tensor(before: Computed, after: Computed) -> TensorNumbers:
 def _culprits(modules: Sequence[ModuleComparison]) -> list[ModuleComparison]:
     """Modules beyond rounding that contain none that is, by their first call, the deepest of those that begin at once.
 
-    Of a container and what it contains, both beyond in one mode, the inner one explains the outer one.
+    Of a container and what it contains, both beyond in one mode, the inner one explains the outer one. A module that
+    was asked in one mode alone does the same in the others.
     """
     beyond = [module for module in modules if module.state is State.BEYOND]
+    asked = {(module.path, module.mode) for module in modules}
     innermost = [
         module
         for module in beyond
-        if not any(module.mode == other.mode and contains(module.path, other.path) for other in beyond)
+        if not any(
+            contains(module.path, other.path) and (module.mode == other.mode or (other.path, module.mode) not in asked)
+            for other in beyond
+        )
     ]
     return sorted(innermost, key=lambda module: (module.order, -module.depth))
 
@@ -277,7 +282,10 @@ def _pairs(
 def _unasked(modules: Iterable[ModuleNumbers], after: dict[tuple[str, Mode], ModuleNumbers]) -> Iterator[Finding]:
     """Modules that could not be asked: in the candidate alone, they broke."""
     for before, now in _pairs(modules, after):
-        if now.unasked and not before.unasked:
+        if now.unasked == OUT_OF_TIME and not before.unasked:
+            text = f"left out: `{before.path}` ({before.kind}) was not asked in the candidate: {now.unasked}"
+            yield Finding(kind=Kind.CUT, name=before.path, text=text)
+        elif now.unasked and not before.unasked:
             text = f"`{before.path}` ({_place(before)}) cannot be asked in the candidate, and can in the baseline"
             yield Finding(kind=Kind.BROKEN, name=before.path, text=f"{text}: {now.unasked}")
         elif before.unasked:
@@ -307,14 +315,17 @@ def _named(module: ModuleComparison, around: int) -> Finding:
     text = f"`{module.path}` ({_place(module)}): {_departs(worst)}{follow}"
     others = [tensor for tensor in module.tensors if tensor.state is State.BEYOND and tensor is not worst]
     details = [_why(worst)]
-    if module.mode == "train":
-        details.append("in training mode")
+    if module.mode != "eval":
+        details.append(_MODES[module.mode])
     if module.reference != "float64":
         details.append(f"its reference: {module.reference}")
     if others:
         told = [f"{tensor.name} {share_in_words(tensor.share)} times what is allowed" for tensor in others]
         details.append(f"also beyond: {first_few(told)}")
     return Finding(kind=Kind.NUMBERS, name=module.path, text=text, details=tuple(details))
+
+
+_MODES: dict[Mode, str] = {"eval": "in evaluation", "train": "in training mode", "inference": "without gradients"}
 
 
 def _place(module: ModuleComparison | ModuleNumbers) -> str:

@@ -225,3 +225,45 @@ def test_a_frozen_parameter_and_an_integer_input_have_no_gradient(outer):
 
     assert list(found.tensors) == ["output"]
     assert modes_of(outer.embedding, ((torch.arange(3),), {})) == ("eval",)
+
+
+def test_running_statistics_are_among_what_a_module_computes_in_training(outer, asked, monkeypatch):
+    """Planted: a momentum of 0.2 for 0.1, which no output in training shows."""
+    healthy = numbers(outer, asked)["norm", "train"]
+    plain = functional.batch_norm
+    monkeypatch.setattr(
+        functional,
+        "batch_norm",
+        lambda x, mean, var, weight, bias, training, momentum, eps: plain(
+            x, mean, var, weight, bias, training, 2 * momentum, eps
+        ),
+    )
+    faulty = numbers(outer, asked)["norm", "train"]
+
+    off = {
+        before.name for before, after in zip(healthy.tensors, faulty.tensors, strict=True) if departure(before, after)
+    }
+    assert off == {"buffer running_mean", "buffer running_var"}
+
+
+def test_what_runs_by_other_kernels_without_gradients_is_asked_without_them():
+    layer = nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=True)
+    arguments = ((torch.randn(2, 3, 8),), {})
+
+    found = passed(layer, arguments, "inference", sender("x"))
+
+    assert "inference" in modes_of(layer, arguments)
+    assert modes_of(layer.linear1, arguments) == ("eval",)
+    assert list(found.tensors) == ["output"]
+    assert not found.tensors["output"].requires_grad
+
+
+def test_whole_numbers_that_a_module_changes_in_place_are_its_own():
+    class Counting(nn.Module):
+        def forward(self, x, steps):
+            return x * steps.add_(1)
+
+    steps = torch.zeros(1, dtype=torch.int64)
+    passed(Counting(), ((torch.ones(3), steps), {}), "eval", sender("x"))
+
+    assert steps.item() == 0
