@@ -12,9 +12,21 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from fixtures.model.allowance import allowed, departure
-from fixtures.model.results import AS_IT_IS, OUT_OF_TIME, ROOT, Computed, Figures, Mode, ModuleNumbers, Numbers
+from fixtures.model.results import (
+    AS_IT_IS,
+    CASTING,
+    EXACT,
+    OUT_OF_TIME,
+    ROOT,
+    Computed,
+    Figures,
+    Mode,
+    ModuleNumbers,
+    Numbers,
+)
 from fixtures.words.phrases import first_few, plural
 from reports.comparison.kinds import Kinds
+from reports.model.initialization import ROUNDOFF
 from reports.model.kinds import Finding, Kind
 
 
@@ -155,7 +167,7 @@ def _compared(before: ModuleNumbers, after: ModuleNumbers | None) -> ModuleCompa
     unasked = before.unasked or (after.unasked if after else "the candidate has no such module")
     theirs = {} if after is None or unasked else {tensor.name: tensor for tensor in after.tensors}
     tensors = tuple(
-        _tensor(tensor, theirs[tensor.name])
+        _tensor(tensor, theirs[tensor.name], is_own=before.reference not in (EXACT, CASTING))
         for tensor in before.tensors
         if tensor.elements and tensor.name in theirs and _alike(tensor, theirs[tensor.name])
     )
@@ -181,13 +193,14 @@ def _alike(before: Computed, after: Computed) -> bool:
     return (before.elements, before.roundoff) == (after.elements, after.roundoff)
 
 
-def _tensor(before: Computed, after: Computed) -> TensorNumbers:
-    """A tensor on both sides.
+def _tensor(before: Computed, after: Computed, *, is_own: bool) -> TensorNumbers:
+    """A tensor on both sides; `is_own` of one that its own dtype is the reference of.
 
     The candidate's error is against its own reference; the square of its distance to the baseline's is that error's and
     the distance of the references' together, where they are independent.
     """
-    limit, apart, error = allowed(before), departure(before, after), after.errors[AS_IT_IS]
+    limit = allowed(before, is_own_reference=is_own or before.roundoff <= ROUNDOFF["float64"])
+    apart, error = departure(before, after), after.errors[AS_IT_IS]
     shares = (
         [
             None if of is None or apart is None or not most else math.hypot(of, apart) / most

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from fixtures.environments.environment import Environment
 from fixtures.gate import model_run
-from fixtures.model import numbers
+from fixtures.model import numbers, run
 from fixtures.model.results import AS_IT_IS, SCHEMA, Stage, read_model
 from fixtures.model.run import INSTRUCTION_SETS, ModelRun
 from reports.model import Recorded, Records, compared_models
@@ -342,3 +342,46 @@ def test_a_side_that_ends_badly_leaves_a_record_that_says_how(ending, tmp_path):
 def test_the_gate_and_the_record_agree_on_schema_and_stages():
     assert model_run.EMPTY_SCHEMA == SCHEMA
     assert get_args(Stage) == model_run.STAGES
+
+
+ODD = {
+    "a compiled model": "torch.compile(nn.Sequential(nn.Linear(8, 8), nn.GELU(), nn.Linear(8, 4)), backend='eager')",
+    "a module without a float64 path": "nn.Sequential(nn.Linear(8, 8), Own(nn.Linear(8, 64), nn.Linear(64, 4)))",
+    "float64": "nn.Sequential(nn.Linear(8, 8), nn.GELU(), nn.Linear(8, 4)).double()",
+    "an embedding with sparse gradients": "nn.Sequential(nn.Embedding(9, 8, sparse=True), nn.Linear(8, 4))",
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_an_odd_model_is_asked_in_full_and_reordered_sums_stop_nothing(odd, tmp_path, monkeypatch):
+    own = """
+class Own(nn.Sequential):
+    def forward(self, x):
+        assert x.dtype == torch.float32
+        return super().forward(x)
+"""
+    file = tmp_path / "odd.py"
+    file.write_text(f"import torch\nfrom torch import nn\n{own}\ndef build():\n    return {ODD[odd]}\n", "utf-8")
+    (tmp_path / "carried").mkdir()
+    monkeypatch.setattr(run, "INSTRUCTION_SETS", {})
+    baseline = side_of(tmp_path, "baseline", file)
+    reordered(monkeypatch)
+    candidate = side_of(tmp_path, "candidate", file)
+
+    assert judged(baseline, candidate) == []
+    assert baseline.training
+    assert not [module.unasked for module in baseline.numbers.modules if module.unasked]
+
+
+def test_a_fault_of_what_is_compiled_is_stopped_as_that_of_the_whole(tmp_path, monkeypatch):
+    """Planted in what the compiler makes of a model, whose modules are right one by one."""
+    file = tmp_path / "compiled.py"
+    model = "torch.compile(nn.Sequential(nn.Linear(8, 8), nn.GELU()), backend=lambda graph, _: graph.forward)"
+    file.write_text(f"import torch\nfrom torch import nn\n\ndef build():\n    return {model}\n", "utf-8")
+    (tmp_path / "carried").mkdir()
+    monkeypatch.setattr(run, "INSTRUCTION_SETS", {})
+    baseline = side_of(tmp_path, "baseline", file)
+    wrong = model.replace("graph.forward", "lambda *given: [each * 1.001 for each in graph(*given)]")
+    file.write_text(file.read_text("utf-8").replace(model, wrong), "utf-8")
+
+    assert ("numbers", "(model)") in names(judged(baseline, side_of(tmp_path, "candidate", file)))
