@@ -352,6 +352,8 @@ ODD = {
 }
 
 
+# The compiler looks for gradients of what it is given, which warns of tensors that are no leaves.
+@pytest.mark.filterwarnings("ignore:The .grad attribute")
 @pytest.mark.parametrize("odd", ODD)
 def test_an_odd_model_is_asked_in_full_and_reordered_sums_stop_nothing(odd, tmp_path, monkeypatch):
     own = """
@@ -373,6 +375,7 @@ class Own(nn.Sequential):
     assert not [module.unasked for module in baseline.numbers.modules if module.unasked]
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute")
 def test_a_fault_of_what_is_compiled_is_stopped_as_that_of_the_whole(tmp_path, monkeypatch):
     """Planted in what the compiler makes of a model, whose modules are right one by one."""
     file = tmp_path / "compiled.py"
@@ -383,5 +386,6 @@ def test_a_fault_of_what_is_compiled_is_stopped_as_that_of_the_whole(tmp_path, m
     baseline = side_of(tmp_path, "baseline", file)
     wrong = model.replace("graph.forward", "lambda *given: [each * 1.001 for each in graph(*given)]")
     file.write_text(file.read_text("utf-8").replace(model, wrong), "utf-8")
+    torch.compiler.reset()  # what was compiled for the baseline would be taken again
 
     assert ("numbers", "(model)") in names(judged(baseline, side_of(tmp_path, "candidate", file)))
