@@ -104,7 +104,10 @@ def compared_models(records: Records, torches: tuple[str | None, str | None]) ->
             numbers, more = compared_numbers(before.numbers, after.numbers)
             found += more
         if before.training and after.training:
-            training, more = compared_training(before.training, after.training)
+            # Where the same seed draws other numbers, runs can be compared whose numbers are all different.
+            is_shared = before.training.draws == after.training.draws
+            own = before.training if is_shared else before.training_afresh or before.training
+            training, more = compared_training(own, after.training)
             found += more
         findings += found
     elif before is not None and after is not None:

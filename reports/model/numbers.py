@@ -12,9 +12,21 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from fixtures.model.allowance import allowed, departure
-from fixtures.model.results import AS_IT_IS, ROOT, Computed, Figures, Mode, ModuleNumbers, Numbers
+from fixtures.model.results import (
+    AS_IT_IS,
+    CASTING,
+    EXACT,
+    OUT_OF_TIME,
+    ROOT,
+    Computed,
+    Figures,
+    Mode,
+    ModuleNumbers,
+    Numbers,
+)
 from fixtures.words.phrases import first_few, plural
 from reports.comparison.kinds import Kinds
+from reports.model.initialization import ROUNDOFF
 from reports.model.kinds import Finding, Kind
 
 
@@ -155,7 +167,7 @@ def _compared(before: ModuleNumbers, after: ModuleNumbers | None) -> ModuleCompa
     unasked = before.unasked or (after.unasked if after else "the candidate has no such module")
     theirs = {} if after is None or unasked else {tensor.name: tensor for tensor in after.tensors}
     tensors = tuple(
-        _tensor(tensor, theirs[tensor.name])
+        _tensor(tensor, theirs[tensor.name], is_own=before.reference not in (EXACT, CASTING))
         for tensor in before.tensors
         if tensor.elements and tensor.name in theirs and _alike(tensor, theirs[tensor.name])
     )
@@ -181,13 +193,14 @@ def _alike(before: Computed, after: Computed) -> bool:
     return (before.elements, before.roundoff) == (after.elements, after.roundoff)
 
 
-def _tensor(before: Computed, after: Computed) -> TensorNumbers:
-    """A tensor on both sides.
+def _tensor(before: Computed, after: Computed, *, is_own: bool) -> TensorNumbers:
+    """A tensor on both sides; `is_own` of one that its own dtype is the reference of.
 
     The candidate's error is against its own reference; the square of its distance to the baseline's is that error's and
     the distance of the references' together, where they are independent.
     """
-    limit, apart, error = allowed(before), departure(before, after), after.errors[AS_IT_IS]
+    limit = allowed(before, is_own_reference=is_own or before.roundoff <= ROUNDOFF["float64"])
+    apart, error = departure(before, after), after.errors[AS_IT_IS]
     shares = (
         [
             None if of is None or apart is None or not most else math.hypot(of, apart) / most
@@ -216,13 +229,18 @@ def _tensor(before: Computed, after: Computed) -> TensorNumbers:
 def _culprits(modules: Sequence[ModuleComparison]) -> list[ModuleComparison]:
     """Modules beyond rounding that contain none that is, by their first call, the deepest of those that begin at once.
 
-    Of a container and what it contains, both beyond in one mode, the inner one explains the outer one.
+    Of a container and what it contains, both beyond in one mode, the inner one explains the outer one. A module that
+    was asked in one mode alone does the same in the others.
     """
     beyond = [module for module in modules if module.state is State.BEYOND]
+    asked = {(module.path, module.mode) for module in modules}
     innermost = [
         module
         for module in beyond
-        if not any(module.mode == other.mode and contains(module.path, other.path) for other in beyond)
+        if not any(
+            contains(module.path, other.path) and (module.mode == other.mode or (other.path, module.mode) not in asked)
+            for other in beyond
+        )
     ]
     return sorted(innermost, key=lambda module: (module.order, -module.depth))
 
@@ -277,7 +295,10 @@ def _pairs(
 def _unasked(modules: Iterable[ModuleNumbers], after: dict[tuple[str, Mode], ModuleNumbers]) -> Iterator[Finding]:
     """Modules that could not be asked: in the candidate alone, they broke."""
     for before, now in _pairs(modules, after):
-        if now.unasked and not before.unasked:
+        if now.unasked == OUT_OF_TIME and not before.unasked:
+            text = f"left out: `{before.path}` ({before.kind}) was not asked in the candidate: {now.unasked}"
+            yield Finding(kind=Kind.CUT, name=before.path, text=text)
+        elif now.unasked and not before.unasked:
             text = f"`{before.path}` ({_place(before)}) cannot be asked in the candidate, and can in the baseline"
             yield Finding(kind=Kind.BROKEN, name=before.path, text=f"{text}: {now.unasked}")
         elif before.unasked:
@@ -307,14 +328,17 @@ def _named(module: ModuleComparison, around: int) -> Finding:
     text = f"`{module.path}` ({_place(module)}): {_departs(worst)}{follow}"
     others = [tensor for tensor in module.tensors if tensor.state is State.BEYOND and tensor is not worst]
     details = [_why(worst)]
-    if module.mode == "train":
-        details.append("in training mode")
+    if module.mode != "eval":
+        details.append(_MODES[module.mode])
     if module.reference != "float64":
         details.append(f"its reference: {module.reference}")
     if others:
         told = [f"{tensor.name} {share_in_words(tensor.share)} times what is allowed" for tensor in others]
         details.append(f"also beyond: {first_few(told)}")
     return Finding(kind=Kind.NUMBERS, name=module.path, text=text, details=tuple(details))
+
+
+_MODES: dict[Mode, str] = {"eval": "in evaluation", "train": "in training mode", "inference": "without gradients"}
 
 
 def _place(module: ModuleComparison | ModuleNumbers) -> str:

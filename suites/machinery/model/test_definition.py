@@ -117,9 +117,8 @@ def test_inputs_are_drawn_for_the_first_layer(read, layer, shape, dtype):
 
 @pytest.mark.parametrize(
     "layer",
-    ["nn.LayerNorm(4)", "nn.LazyLinear(3)", "nn.LSTM(3, 4)", "nn.ReLU()", "nn.Linear(3, 3, dtype=torch.cfloat)"],
+    ["nn.LayerNorm(4)", "nn.LSTM(3, 4)", "nn.ReLU()", "nn.Linear(3, 3, dtype=torch.cfloat)"],
 )
-@pytest.mark.filterwarnings("ignore:Lazy modules")
 def test_a_first_layer_that_does_not_say_what_it_takes_is_named(read, layer):
     definition = read(
         f"import torch\nfrom torch import nn\ndef build():\n    return nn.Sequential({layer}, nn.Linear(4, 4))\n"
@@ -131,6 +130,14 @@ def test_a_first_layer_that_does_not_say_what_it_takes_is_named(read, layer):
 
     assert f"not its first layer, 0 ({layer[3:7]}" in line
     assert "inputs(seed) that returns a tensor" in line
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules")
+def test_a_layer_that_has_no_shape_yet_is_named(read):
+    definition = read("from torch import nn\ndef build():\n    return nn.Sequential(nn.LazyLinear(3))\n")
+    line, _ = refused(lambda: definition.build(0))
+
+    assert "0.weight of what build() returns has no shape yet (call the model once)" in line
 
 
 def test_a_model_without_parameters_is_fine(read):

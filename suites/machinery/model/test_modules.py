@@ -210,7 +210,10 @@ def test_a_float64_without_a_kernel_is_replaced_by_the_baselines_own_numbers(out
     found = numbers(outer, asked, Condition("moved", moves=1, everywhere=True))
 
     assert found["inner", "eval"].reference == "float32 of the baseline"
-    assert found["inner", "eval"].tensors[0].errors.keys() == {AS_IT_IS}
+    output = found["inner", "eval"].tensors[0]
+    assert output.errors.keys() == {AS_IT_IS, "moved"}
+    # Against the inputs as they are: what their last place moves it by is the baseline's own spread.
+    assert output.errors["moved"].relative > 0 == output.errors[AS_IT_IS].relative
     assert found["inner.linear", "eval"].reference == "float64"
 
 
@@ -232,3 +235,45 @@ def test_a_frozen_parameter_and_an_integer_input_have_no_gradient(outer):
 
     assert list(found.tensors) == ["output"]
     assert manner_of(outer.embedding, ((torch.arange(3),), {})).modes == ("eval",)
+
+
+def test_running_statistics_are_among_what_a_module_computes_in_training(outer, asked, monkeypatch):
+    """Planted: a momentum of 0.2 for 0.1, which no output in training shows."""
+    healthy = numbers(outer, asked)["norm", "train"]
+    plain = functional.batch_norm
+    monkeypatch.setattr(
+        functional,
+        "batch_norm",
+        lambda x, mean, var, weight, bias, training, momentum, eps: plain(
+            x, mean, var, weight, bias, training, 2 * momentum, eps
+        ),
+    )
+    faulty = numbers(outer, asked)["norm", "train"]
+
+    off = {
+        before.name for before, after in zip(healthy.tensors, faulty.tensors, strict=True) if departure(before, after)
+    }
+    assert off == {"buffer running_mean", "buffer running_var"}
+
+
+def test_what_runs_by_other_kernels_without_gradients_is_asked_without_them():
+    layer = nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=True)
+    arguments = ((torch.randn(2, 3, 8),), {})
+
+    found = passed(layer, arguments, "inference", sender("x"))
+
+    assert "inference" in manner_of(layer, arguments).modes
+    assert manner_of(layer.linear1, arguments).modes == ("eval",)
+    assert list(found.tensors) == ["output"]
+    assert not found.tensors["output"].requires_grad
+
+
+def test_whole_numbers_that_a_module_changes_in_place_are_its_own():
+    class Counting(nn.Module):
+        def forward(self, x, steps):
+            return x * steps.add_(1)
+
+    steps = torch.zeros(1, dtype=torch.int64)
+    passed(Counting(), ((torch.ones(3), steps), {}), "eval", sender("x"))
+
+    assert steps.item() == 0

@@ -49,3 +49,24 @@ def test_tensors_are_named_by_their_place():
     assert list(named_tensors(one)) == [""]
     assert list(named_tensors((one,))) == [""]
     assert named_tensors(3) == {}
+
+
+@pytest.mark.parametrize("order", [(0, 2, 3, 1), (3, 0, 1, 2), (0, 1, 2, 3)])
+def test_tensors_come_back_in_the_layout_that_they_had(order):
+    kept = {}
+
+    def keep(tensor):
+        kept["t"] = tensor.clone(memory_format=torch.contiguous_format)
+        return "t"
+
+    given = torch.arange(120.0).reshape(2, 3, 4, 5).permute(order)
+    found = unpacked(json.loads(json.dumps(packed(given, keep))), kept.__getitem__)
+
+    assert torch.equal(found, given)
+    assert found.stride() == given.stride()
+
+
+def test_what_has_gaps_or_overlaps_comes_back_dense():
+    kept = {}
+    for given in (torch.arange(12.0).reshape(3, 4)[:, :2].t(), torch.ones(1, 4).expand(3, 4)):
+        assert set(packed(given, lambda tensor: kept.setdefault("t", "t"))) == {"tensor"}

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from fixtures.model.allowance import SPREAD
-from fixtures.model.results import AS_IT_IS, ROOT, Figures
+from fixtures.model.results import AS_IT_IS, OUT_OF_TIME, ROOT, Figures
 from reports.model import ModelComparison, compared_models
 from reports.model.kinds import Finding, Kind
 from reports.model.numbers import State, contains, share_in_words, unit
@@ -228,3 +228,23 @@ def test_shares_and_units_in_words():
         *("infinite", "0", "0.12", "9.9", "21", "2e+07"),
     ]
     assert [unit(roundoff) for roundoff in (2.0**-24, 2.0**-8, 0.3)] == ["2^-24", "2^-8", "0.3"]
+
+
+def test_a_child_that_was_asked_in_one_mode_explains_its_container_in_another():
+    """Planted in a child that does the same in training, and so was not asked there; its container does not."""
+    sides = []
+    for made in (record(), with_error(with_error(candidate_record(), "blocks.0.act", 168.0), "blocks.0", 168.0)):
+        (block,) = [module for module in made.numbers.modules if module.path == "blocks.0"]
+        training = msgspec.structs.replace(block, mode="train")
+        modules = (*made.numbers.modules, training)
+        sides.append(msgspec.structs.replace(made, numbers=msgspec.structs.replace(made.numbers, modules=modules)))
+
+    assert [one.name for one in found(Kind.NUMBERS, sides[1], sides[0])] == ["blocks.0.act"]
+
+
+def test_a_candidate_without_time_for_a_module_did_not_break():
+    late = with_module(candidate_record(), "head", unasked=OUT_OF_TIME, tensors=())
+
+    assert found(Kind.BROKEN, late) == []
+    (finding,) = found(Kind.CUT, late)
+    assert finding.text == "left out: `head` (Linear) was not asked in the candidate: the time for numbers was over"
