@@ -207,7 +207,7 @@ def gate(
         model=own,
         policy=policy,
         false_alarms=chance,
-        rerun=_rerun(baseline, candidate),
+        rerun=_rerun(baseline, candidate, own.model if own else ""),
         stanza=_stanza(reasons, found, candidate.torch_version),
     )
 
@@ -540,7 +540,8 @@ def plan_options(plan: Plan) -> dict[str, str]:
     return options if plan.target == "torch.nn.init" else options | {"--target": plan.target}
 
 
-def _rerun(baseline: Run, candidate: Run) -> str | None:
+def _rerun(baseline: Run, candidate: Run, model: str) -> str | None:
+    """Command that repeats the gate, from the folder of the model's file, if one was asked about."""
     versions = [_RELEASED.fullmatch(run.torch_version) for run in (baseline, candidate)]
     plan, added = baseline.plan, list(_added(baseline, candidate))
     if plan is None or not all(versions) or not all(_is_of_an_index(requirement) for _, requirement in added):
@@ -549,6 +550,8 @@ def _rerun(baseline: Run, candidate: Run) -> str | None:
     options = [("--baseline", before), ("--candidate", after), *added, *plan_options(plan).items()]
     if plan.selection:
         options.append(("-k", plan.selection))
+    if model:
+        options.append(("--model", model))
     return shlex.join(["nox", "-s", "gate", "--", *(word for option in options for word in option)])
 
 

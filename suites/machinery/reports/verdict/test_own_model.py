@@ -273,3 +273,19 @@ def test_a_model_counts_in_what_the_runs_promised():
 
     with pytest.raises(PromiseBroken, match=r"let less stop under \[drift\] or \[model\], or accept more"):
         gate(*sides, model=records())
+
+
+def test_the_command_that_repeats_the_gate_names_the_model():
+    verdict = judged(candidate_record())
+
+    assert verdict.rerun.endswith("--model my_model.py")
+
+
+@pytest.mark.parametrize(("draws", "compared"), [("as the baseline", 1), ("", 0)])
+def test_trainings_that_draw_other_numbers_are_compared_with_those_that_all_draw_others(draws, compared):
+    """Only the baseline's runs that share nothing are where the candidate's are."""
+    shared = replaced(training(leaves_at=2), draws="as the baseline")
+    baseline = record(training=shared, training_afresh=training())
+    candidate = candidate_record(training=replaced(training(), draws=draws))
+
+    assert [kind for _, kind in told(judged(candidate, baseline))].count("model.training") == compared
