@@ -1,18 +1,22 @@
 """Modules one by one: what they are fed and asked, and their errors against float64."""
 
 import copy
+import itertools
+import types
 
+import msgspec
 import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
+from fixtures.model import numbers as numbers_module
 from fixtures.model.allowance import departure
 from fixtures.model.carried import Keeper
 from fixtures.model.modules import called_modules, figures, manner_of, passed, projections, sender, source_of
 from fixtures.model.numbers import Condition, numbers_of, plan_of
-from fixtures.model.results import AS_IT_IS, ROOT
+from fixtures.model.results import AS_IT_IS, OUT_OF_TIME, ROOT
 from suites.machinery.chance import SURE
 
 pytestmark = SURE
@@ -277,3 +281,24 @@ def test_whole_numbers_that_a_module_changes_in_place_are_its_own():
     passed(Counting(), ((torch.ones(3), steps), {}), "eval", sender("x"))
 
     assert steps.item() == 0
+
+
+def test_what_the_baseline_has_no_answer_to_is_not_asked_again(outer, asked):
+    modules, left_out, keeper = asked
+    lost = {**modules, "norm": msgspec.structs.replace(modules["norm"], lost={"train": OUT_OF_TIME})}
+    found = numbers(outer, (lost, left_out, keeper))
+
+    assert found["norm", "train"].unasked == OUT_OF_TIME
+    assert found["norm", "eval"].unasked is None
+
+
+def test_when_the_time_is_over_leaves_come_first(outer, asked, monkeypatch):
+    modules, _, keeper = asked
+    seconds = itertools.count()
+    monkeypatch.setattr(numbers_module, "time", types.SimpleNamespace(monotonic=lambda: next(seconds)))
+    conditions = [Condition(AS_IT_IS, everywhere=True)]
+    exact = copy.deepcopy(outer).double()
+    found = numbers_of(outer, exact, list(modules.values()), keeper.kept.__getitem__, conditions, 7.5)
+
+    out_of_time = {(one.path, one.mode) for one in found.modules if one.unasked == OUT_OF_TIME}
+    assert out_of_time == {("inner", "eval")}  # leaves, and then the model itself, were asked before
