@@ -93,7 +93,7 @@ def groups(shift: float = 0.0, scale: float = 1.0) -> dict[str, tuple[float, ...
     """Statistics of groups at normal quantiles, moved within their spacing by `shift` (0 to 1) and scaled."""
     places = (np.arange(GROUPS) + 0.5 + 0.5 * shift) / (GROUPS + 1)
     drawn = special.ndtri(places)
-    centres = {"location": 0.0, "scale": 0.05, "tail": 0.2, "shape": 3.0}
+    centres = {"location": 0.0, "scale": 0.05, "tail": 0.2, "shape": 3.0, "rows": 1.0, "columns": 1.0}
     return {
         name: tuple(float((scale if name in ("scale", "tail") else 1.0) * (centre + 0.001 * place)) for place in drawn)
         for name, centre in centres.items()

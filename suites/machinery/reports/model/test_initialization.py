@@ -50,7 +50,7 @@ def test_another_stream_of_one_law_is_a_notice_that_names_its_tensors():
 
     assert [(one.kind, one.name) for one in made.findings] == [(Kind.STREAM, "head.weight"), (Kind.STREAM, "head.bias")]
     assert made.initialization.looks == 2 * len(STATISTICS)
-    assert made.initialization.level == law_level(8)
+    assert made.initialization.level == law_level(2 * len(STATISTICS))
 
 
 @pytest.mark.parametrize("percent", [2, -5])
@@ -65,7 +65,7 @@ def test_another_scale_is_another_law(percent):
     assert finding.kind is Kind.LAW
     assert finding.text.startswith("`head.weight` (parameter, 10x256 float32) is drawn by another law: its std is 0.0")
     assert f"({percent:+} %), p = 6.2e-14" in finding.text
-    assert finding.details == ("exact rank test of 24 and 24 groups of models; level 6.2e-09",)
+    assert finding.details == ("exact rank test of 24 and 24 groups of models; level 4.2e-09",)
 
 
 def test_another_looks_is_told_beside_another_law():
@@ -171,7 +171,7 @@ def test_a_model_that_draws_without_its_seed_has_no_stream_to_compare():
 @pytest.mark.parametrize(
     ("count", "says"),
     [
-        (5, "the ranks of 5 and 5 groups of models have no p below 7.9e-03, and the level is 6.2e-09"),
+        (5, "the ranks of 5 and 5 groups of models have no p below 7.9e-03, and the level is 4.2e-09"),
         (80, "of 80 and 80 groups of models, 128 at most are ranked, and one at least of a side"),
     ],
 )
