@@ -450,8 +450,11 @@ def test_the_list_needs_nothing_but_the_standard_library_and_torch():
         "fixtures",
         "fixtures.clock",
         "fixtures.clock.workloads",
+        "fixtures.environments",
+        "fixtures.environments.processes",
         "fixtures.record",
         "fixtures.record.choices",
+        "fixtures.record.safe_text",
         "fixtures.target",
         "fixtures.target.device",
     ]
