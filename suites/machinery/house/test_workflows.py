@@ -382,7 +382,8 @@ exit "$ENDS_WITH"
 """
 
 USUAL = {
-    **dict.fromkeys(("BASELINE", "CANDIDATE", "CANDIDATE_ARTIFACT", "SEED", "POLICY", "WAIVERS"), ""),
+    **dict.fromkeys(("BASELINE", "CANDIDATE", "CANDIDATE_ARTIFACT", "SEED", "POLICY", "WAIVERS", "MODEL"), ""),
+    **dict.fromkeys(("WITH", "WITH_BASELINE", "WITH_CANDIDATE"), ""),
     "DEVICE": "cpu",
     "TIER": "quick",
     "PIP_EXTRA_INDEX_URL": "",
@@ -432,11 +433,16 @@ def test_what_is_given_is_handed_on_word_for_word(gate):
         SEED="7",
         POLICY="ci/policy.toml",
         WAIVERS="ci/my waivers.toml",
+        MODEL="ci/our model.py",
+        WITH="transformers==4.57.1\ntimm>=1, <2\n",
+        WITH_CANDIDATE="torchvision",
     )
 
     assert told[3:] == [
         *("--baseline", "2.6.0", "--candidate", "--pre torch; $(touch hole)", "--tier", "quick", "--device", "cpu"),
         *("--seed", "7", "--policy", "../caller/ci/policy.toml", "--waivers", "../caller/ci/my waivers.toml"),
+        *("--model", "../caller/ci/our model.py", "--with", "transformers==4.57.1", "--with", "timm>=1, <2"),
+        *("--with-candidate", "torchvision"),
     ]
 
 
