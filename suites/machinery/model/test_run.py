@@ -323,7 +323,7 @@ def backend(graph, inputs):
 
 
 def build():
-    return torch.compile(nn.Sequential(nn.Linear(32, 32), nn.GELU(), nn.Linear(32, 32)), backend=backend)
+    return torch.compile(nn.Sequential(nn.Linear(64, 64), nn.GELU(), nn.Linear(64, 64)), backend=backend)
 """
 
 
@@ -427,11 +427,12 @@ def test_the_gate_and_the_record_agree_on_schema_and_stages():
     assert get_args(Stage) == model_run.STAGES
 
 
+# The larger the smallest matrix, the fewer builds it takes to see a change of its scale.
 ODD = {
-    "a compiled model": "torch.compile(nn.Sequential(nn.Linear(8, 8), nn.GELU(), nn.Linear(8, 4)), backend='eager')",
-    "a module without a float64 path": "nn.Sequential(nn.Linear(8, 8), Own(nn.Linear(8, 64), nn.Linear(64, 4)))",
-    "float64": "nn.Sequential(nn.Linear(8, 8), nn.GELU(), nn.Linear(8, 4)).double()",
-    "an embedding with sparse gradients": "nn.Sequential(nn.Embedding(9, 8, sparse=True), nn.Linear(8, 4))",
+    "a compiled model": "torch.compile(nn.Sequential(nn.Linear(64, 64), nn.GELU(), nn.Linear(64, 64)), backend='eager')",
+    "a module without a float64 path": "nn.Sequential(nn.Linear(64, 64), Own(nn.Linear(64, 64), nn.Linear(64, 64)))",
+    "float64": "nn.Sequential(nn.Linear(64, 64), nn.GELU(), nn.Linear(64, 64)).double()",
+    "an embedding with sparse gradients": "nn.Sequential(nn.Embedding(64, 64, sparse=True), nn.Linear(64, 64))",
 }
 
 
