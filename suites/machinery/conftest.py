@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -127,6 +128,17 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[Any]:
         seed = item.config.stash[settings_key].seed
         report.sections.append(("the same draws again", f"python -m pytest '{item.nodeid}' --seed {seed}"))
     return report
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over what was there before the first test: modules, and thousands of tests.
+
+    It looks through all that may be garbage ten times at the end of each pytest that a test runs within this process.
+    """
+    if not gc.get_freeze_count():
+        gc.collect()
+        gc.freeze()
 
 
 def pytest_report_collectionfinish(items: list[pytest.Item]) -> str:
