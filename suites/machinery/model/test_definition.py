@@ -198,8 +198,12 @@ def test_the_readout_has_the_same_numbers_in_every_precision_and_others_for_each
 
     assert float(readout(x)) == pytest.approx(exact, abs=1e-5)
     assert readout(x.bfloat16()).dtype is torch.float32
-    assert float(readout((x.double(), x.double()))) != pytest.approx(exact)
-    assert float(readout(torch.complex(x, x))) != 0
+    assert float(readout(torch.complex(x.double(), x.double()))) != 0
+
+    one, other = x.clone().requires_grad_(), x.clone().requires_grad_()
+    readout((one, other)).backward()
+    # Each is half of numbers whose squares sum to about 1: the same ones would be no distance apart.
+    assert float((one.grad - other.grad).norm()) == pytest.approx(math.sqrt(1 / 2), abs=0.1)
 
 
 def test_a_loss_of_the_models_own_is_taken():

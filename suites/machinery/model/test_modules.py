@@ -17,7 +17,8 @@ from fixtures.model.carried import Keeper
 from fixtures.model.modules import called_modules, figures, manner_of, passed, projections, sender, source_of
 from fixtures.model.numbers import Condition, numbers_of, plan_of
 from fixtures.model.results import AS_IT_IS, OUT_OF_TIME, ROOT
-from suites.machinery.chance import SURE
+from fixtures.statistics.pvalues import chi_squared_p
+from suites.machinery.chance import SURE, within_chance
 
 pytestmark = SURE
 
@@ -59,8 +60,12 @@ def outer():
 
 @pytest.fixture
 def asked(outer):
+    return asked_of(outer, torch.arange(8))
+
+
+def asked_of(model, inputs):
     keeper = Keeper()
-    modules, left_out = plan_of(outer, ((torch.arange(8),), {}), keeper, compiled=False)
+    modules, left_out = plan_of(model, ((inputs,), {}), keeper, compiled=False)
     return {one.path: one for one in modules}, left_out, keeper
 
 
@@ -131,16 +136,32 @@ def test_rounding_is_a_few_units_and_a_fault_stands_out(outer, asked, monkeypatc
     assert error(faulty, "inner.linear") == error(healthy, "inner.linear")
 
 
-def test_a_fault_in_every_dtype_moves_the_projections_of_the_reference(outer, asked, monkeypatch):
-    healthy = numbers(outer, asked)
+class Beside(nn.ModuleDict):
+    """Modules of one input, by their names."""
+
+    def forward(self, x):
+        return [module(x)["y"] for module in self.values()]
+
+
+def test_a_fault_in_every_dtype_moves_the_projections_of_the_reference(generator, monkeypatch):
+    """The signs are of a module's name, and these names are drawn anew.
+
+    The square of a sum s x under random signs, |x| = 1, has mean 1 and variance 2 (1 - sum of x**4): it is chi-squared
+    with one degree of freedom, or closer to its mean.
+    """
+    model = Beside({f"inner_{name}": Inner() for name in generator.integers(2**62, size=16)})
+    asked = asked_of(model, torch.randn(8, 6))
+    healthy = numbers(model, asked)
     gelu = functional.gelu
     monkeypatch.setattr(functional, "gelu", lambda x: gelu(x) * (1 + 1e-5))
-    faulty = numbers(outer, asked)
+    faulty = numbers(model, asked)
 
-    before, after = (found["inner", "eval"].tensors[0] for found in (healthy, faulty))
-    # Eight projections estimate the norm within a factor of 2.3 both ways, of these signs once and for all.
-    assert 168 / 2.3 < departure(before, after) < 168 * 2.3
-    assert departure(before, before) == 0
+    pairs = [[found[name, "eval"].tensors[0] for found in (healthy, faulty)] for name in model]
+    units = 1e-5 / 2**-24
+    shares = [departure(before, after) / units for before, after in pairs]
+    degrees = sum(len(before.projections) for before, _ in pairs)
+    assert within_chance(chi_squared_p(np.mean(np.square(shares)) * degrees, degrees))
+    assert {departure(before, before) for before, _ in pairs} == {0}
 
 
 def test_a_module_that_raises_alone_is_named_and_the_others_are_asked(outer, asked, monkeypatch):

@@ -28,16 +28,23 @@ def test_torchs_batch_normalization_is_within_its_bound(dtype, shift, generator)
     assert bound.max() < 3e3 * torch.finfo(signals.dtype).eps * (1 + shift)
 
 
+EPS = 0.1
+
+
 @pytest.mark.parametrize("centred", [True, False])
 @pytest.mark.parametrize("axes", [(0, 2), (2,)])
 def test_gradients_pass_through_mean_and_variance(centred, axes, generator):
-    """Central differences of f = <d, y> err by about step**2."""
+    """Central differences of f = <d, y> err by step**2 / 6 of its third derivative.
+
+    That is bounded by EPS**-1.5 where values are alike: 2e-9 is the worst found there. With 1e-3 for EPS it was not
+    bounded to any purpose, and five values that are alike enough come up in one run of some thousands.
+    """
     x, d = generator.normal(0.5, 1, (2, 4, 3, 5))[0], generator.normal(0, 1, (4, 3, 5))
     weight, step = generator.normal(0, 1, (1, 3, 1)), 1e-5
 
     def of(values):
         statistics = Statistics.of(values, axes, centred=centred)
-        return Normalization(values, statistics, 1e-3, axes, weight, 0.0, d)
+        return Normalization(values, statistics, EPS, axes, weight, 0.0, d)
 
     differences = np.zeros_like(x)
     for place in np.ndindex(x.shape):

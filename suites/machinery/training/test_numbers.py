@@ -65,6 +65,13 @@ def test_a_fault_changes_the_numbers_at_the_step_and_layer_where_it_acts(fault, 
     assert drift.text.startswith(named)
 
 
+def test_a_fault_of_adam_is_one_of_adamw_whichever_of_them_was_made_first(healthy, monkeypatch):
+    """A process whose first optimizer is an AdamW gives it its own step, which a patch of Adam's does not reach."""
+    monkeypatch.setattr(torch.optim.AdamW, "step", torch.optim.AdamW.step)
+
+    assert drift_with("bias-correction-missing", CONVOLUTIONAL, healthy, monkeypatch).outcome is Outcome.DIFFERENT
+
+
 def in_float64_once(inputs, weight, bias):
     """A linear layer whose sums are rounded once."""
     return functional.linear(inputs.double(), weight.double(), bias.double()).float()

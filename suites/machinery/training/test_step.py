@@ -77,7 +77,8 @@ def test_one_gradient_in_a_thousand_that_is_off_by_a_thousandth_is_seen(monkeypa
     sound = steps.backward_compared
 
     def disturbed(passed, dtype):
-        passed[0].module.weight.grad.view(-1)[7] *= 1.001
+        gradient = passed[0].module.weight.grad.view(-1)
+        gradient[gradient.abs().argmax()] *= 1.001  # of another one little may be left: terms cancel, or none is there
         return sound(passed, dtype)
 
     monkeypatch.setattr(steps, "backward_compared", disturbed)
