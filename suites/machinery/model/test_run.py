@@ -429,7 +429,9 @@ def test_the_gate_and_the_record_agree_on_schema_and_stages():
 
 # The larger the smallest matrix, the fewer builds it takes to see a change of its scale.
 ODD = {
-    "a compiled model": "torch.compile(nn.Sequential(nn.Linear(64, 64), nn.GELU(), nn.Linear(64, 64)), backend='eager')",
+    "a compiled model": (
+        "torch.compile(nn.Sequential(nn.Linear(64, 64), nn.GELU(), nn.Linear(64, 64)), backend='eager')"
+    ),
     "a module without a float64 path": "nn.Sequential(nn.Linear(64, 64), Own(nn.Linear(64, 64), nn.Linear(64, 64)))",
     "float64": "nn.Sequential(nn.Linear(64, 64), nn.GELU(), nn.Linear(64, 64)).double()",
     "an embedding with sparse gradients": "nn.Sequential(nn.Embedding(64, 64, sparse=True), nn.Linear(64, 64))",
