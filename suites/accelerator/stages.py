@@ -67,7 +67,6 @@ class Stage:
         asks: what it asks, in words.
         needs: modules without which it is left out.
         least: seconds below which it is not begun: what it takes on a device that is there.
-        usual: seconds that it takes on two cores without an accelerator.
         most: seconds that it is given at most.
         command: arguments of Python: options, its folder, seconds that it has.
     """
@@ -76,7 +75,6 @@ class Stage:
     asks: str
     needs: tuple[str, ...]
     least: float
-    usual: float
     most: float
     command: Callable[[Options, Path, float], Sequence[str]]
 
@@ -90,14 +88,14 @@ def _pytest(options: Options, folder: Path, paths: Sequence[str], devices: str) 
     return [*command, "--device", devices, "--seed", str(options.seed), "--run-dir", str(folder)]
 
 
-def _suite(name: str, least: float, usual: float, most: float) -> Stage:
+def _suite(name: str, least: float, most: float) -> Stage:
     """A suite at the quick tier; the digests of the weights are a stage of their own, and are asked once."""
     ignored = [f"--ignore={file}" for file in DIGESTS if file.startswith(f"suites/{name}/")]
 
     def command(options: Options, folder: Path, _seconds: float) -> list[str]:
         return _pytest(options, folder, [f"suites/{name}", *ignored], options.device)
 
-    return Stage(name, f"suites/{name} on the device", OF_SUITES, least, usual, most, command)
+    return Stage(name, f"suites/{name} on the device", OF_SUITES, least, most, command)
 
 
 def _digests(options: Options, folder: Path, _seconds: float) -> list[str]:
@@ -130,12 +128,7 @@ def _clock(options: Options, folder: Path, seconds: float) -> list[str]:
 
 
 def _of_suites() -> dict[str, Stage]:
-    seconds = {
-        "weights": (50, 55, 180),
-        "propagation": (60, 95, 180),
-        "training": (40, 40, 100),
-        "operations": (15, 15, 80),
-    }
+    seconds = {"weights": (60, 180), "propagation": (60, 180), "training": (40, 100), "operations": (20, 80)}
     assert seconds.keys() == {*SUITES}
     return {name: _suite(name, *seconds[name]) for name in SUITES}
 
@@ -143,20 +136,21 @@ def _of_suites() -> dict[str, Stage]:
 def stages() -> tuple[Stage, ...]:
     """All stages, in their order: what says most about a device first, for its time may end at any moment.
 
-    What measures ends when its time is up, and twenty seconds show a rate.
+    Seconds: the suites take 10 to 60 s on two cores without an accelerator (`nox -s suites`), and three times that is
+    given where there is time; what measures ends when its time is up, and twenty seconds show a rate.
     """
     suites = _of_suites()
-    digests = Stage("digests", "digests of fixed seeds, CPU beside the device", OF_SUITES, 15, 15, 45, _digests)
+    digests = Stage("digests", "digests of fixed seeds, CPU beside the device", OF_SUITES, 20, 45, _digests)
     return (
         suites["weights"],
         digests,
-        Stage("sketch", "weights judged where they lie", OF_SUITES, 30, 30, 50, _measured("sketch")),
+        Stage("sketch", "weights judged where they lie", OF_SUITES, 30, 50, _measured("sketch")),
         suites["propagation"],
         suites["training"],
         suites["operations"],
-        Stage("large", "one tensor of more than 2^31 elements", OF_SUITES, 25, 85, 120, _measured("large")),
-        Stage("timings", "every initializer and every step of training", (), 45, 65, 75, _measured("timings")),
-        Stage("clock", "two processes on one device", ("msgspec", "rich", "typer"), 60, 60, 75, _clock),
+        Stage("large", "one tensor of more than 2^31 elements", OF_SUITES, 25, 120, _measured("large")),
+        Stage("timings", "every initializer and every step of training", (), 45, 75, _measured("timings")),
+        Stage("clock", "two processes on one device", ("msgspec", "rich", "typer"), 60, 75, _clock),
     )
 
 
@@ -182,15 +176,11 @@ def lacks(stage: Stage) -> list[str]:
 def allotted(stage: Stage, left: float, later: Sequence[Stage]) -> float:
     """Seconds that a stage gets; where they are less than its least it is left out.
 
-    What those after it usually leave, and on a slow machine its share of what all usually take, so that each gets
-    something; at least what it needs, but for what those after it need.
+    All but what those after it need at least: they stand in the order of what they say about a device.
 
     Args:
         stage: that is to begin.
         left: seconds of the session.
         later: stages after it that can be run.
     """
-    after = sum(other.usual for other in later)
-    share = left * stage.usual / (stage.usual + after)
-    spare = left - sum(other.least for other in later)
-    return min(stage.most, spare, max(left - after, share, stage.least))
+    return min(stage.most, left - sum(other.least for other in later))
