@@ -65,6 +65,10 @@ ROOMS: dict[str, set[str]] = {
         "fixtures.rounding",
     },
     "fixtures.faults": {"fixtures.record", "fixtures.statistics", "fixtures.propagation.networks"},
+    "fixtures.sharded": {
+        *("fixtures.record", "fixtures.statistics", "fixtures.environments", "fixtures.gate", "fixtures.target"),
+        *("fixtures.weights", "fixtures.faults", "fixtures.rounding", "fixtures.operations"),
+    },
     "reports.comparison": {"fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.words"},
     "reports.drift": {
         *("fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.words"),
@@ -95,7 +99,7 @@ ROOMS: dict[str, set[str]] = {
     "reports.__main__": {"reports.commands"},
     "suites.framework": {
         *("fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.target", "fixtures.environments"),
-        *("fixtures.gate", "fixtures.weights", "fixtures.rounding", "fixtures.faults"),
+        *("fixtures.gate", "fixtures.weights", "fixtures.rounding", "fixtures.faults", "fixtures.sharded"),
     },
     "suites.weights": {
         "suites.framework", "fixtures.record", "fixtures.statistics", "fixtures.target", "fixtures.weights",
@@ -103,6 +107,9 @@ ROOMS: dict[str, set[str]] = {
     "suites.propagation": {
         *("suites.framework", "fixtures.record", "fixtures.statistics", "fixtures.target", "fixtures.rounding"),
         *("fixtures.propagation.laws", "fixtures.propagation.networks", "fixtures.propagation.readings"),
+    },
+    "suites.sharded": {
+        "suites.framework", "fixtures.record", "fixtures.target", "fixtures.weights", "fixtures.sharded",
     },
     "suites.training": {
         "suites.framework", "fixtures.record", "fixtures.target", "fixtures.rounding", "fixtures.training",
