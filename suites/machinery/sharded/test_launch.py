@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
 from fixtures.record import file_names, run_folder
 from fixtures.record.claim import Verdict
-from fixtures.record.file_names import ROOT
 from fixtures.record.plan import Plan
 from suites.machinery.chance import CLAIM
-from suites.machinery.making.preloaded import inherited_variables
+from suites.machinery.making import preloaded
 
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--local-ranks-filter", "0")
 ASKED = ("-m", "pytest", "suites/sharded", "-q", "-p", "no:cacheprovider", "-p", "no:benchmark", "--device", "cpu")
@@ -21,10 +17,9 @@ ASKED = ("-m", "pytest", "suites/sharded", "-q", "-p", "no:cacheprovider", "-p",
 @pytest.mark.draws(20 * CLAIM, "claims of healthy shards")
 @pytest.mark.subprocess
 def test_torchrun_starts_one_run_whose_record_is_rank_0s(tmp_path):
-    command = [sys.executable, *TORCHRUN, *ASKED, "-k", "by_hand and test_shards", "--run-dir", str(tmp_path)]
-    variables = inherited_variables() | {"GLOO_SOCKET_IFNAME": "lo"}
+    selected = ("-k", "by_hand and test_shards", "--run-dir", tmp_path)
 
-    ended = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
+    ended = preloaded.run(*TORCHRUN, *ASKED, *selected, GLOO_SOCKET_IFNAME="lo")
 
     assert ended.returncode == 0, ended.stdout + ended.stderr
     claims = run_folder.read_claims(tmp_path / file_names.CLAIMS).values()
