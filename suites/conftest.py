@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import shutil
 import sys
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
@@ -24,12 +25,13 @@ from fixtures.record.plan import Case, Plan
 from fixtures.record.schema import SCHEMA
 from fixtures.record.subject import seed_for
 from fixtures.rules.known_violations import KNOWN_VIOLATIONS, KnownError, read_known
+from fixtures.sharded.launch import is_launched, launched_rank
 from fixtures.statistics import judgement
 from fixtures.target.device import unavailable
 from fixtures.target.target import Target, TargetError, load_target
 from fixtures.weights.draws import count
 from fixtures.weights.sketch import SALTED, Sketch
-from suites.framework import recorder
+from suites.framework import ranks, recorder
 from suites.framework.findings import Findings
 from suites.framework.questions import planned_claims, questions_of
 from suites.framework.recorder import Recorder
@@ -57,6 +59,10 @@ def pytest_cmdline_main() -> Generator[None, int | None, int | None]:
         for message in error.args:
             print(f"error: {message}", file=sys.stderr)
         return NO_EVIDENCE
+    if is_launched():
+        ranks.leave()
+        if launched_rank():
+            return PASS  # the record is rank 0's, and so is the answer
     return code if code in (None, PASS, STOP) else NO_EVIDENCE
 
 
@@ -68,6 +74,10 @@ def pytest_configure(config: pytest.Config) -> None:
         settings = msgspec.convert(worker["settings"], Settings, dec_hook=lambda kind, text: kind(text))
     else:
         settings = read_settings(config)
+        if is_launched():
+            settings = ranks.agreed(settings)
+            if launched_rank():
+                config.add_cleanup(partial(shutil.rmtree, settings.run_dir, ignore_errors=True))
     config.stash[settings_key] = settings
     whereabouts.be_askable()
     # torch fills a tensor from one thread whatever is asked; a team of threads that wait for each other in the smaller

@@ -73,6 +73,7 @@ _OF_KIND = {
 }
 _OF_DRIFT = {"numbers": Area.TRAINING, "numbers_rounding": Area.TRAINING, "effect": Area.TRAINING}
 _OF_SUITE = {
+    "sharded": Area.WEIGHTS,
     "weights": Area.WEIGHTS,
     "propagation": Area.SIGNALS,
     "operations": Area.SIGNALS,

@@ -28,6 +28,7 @@ from fixtures.target.device import unavailable
 from fixtures.target.imports import NotImportable, attribute_of, import_beside, import_dotted
 from fixtures.words.console import CommandError, carry_out, show
 from suites.audit.page import audit_page
+from suites.audit.ranks import audit_ranks
 
 PROGRAM = "python -m suites.audit"
 
@@ -75,8 +76,19 @@ def audit_command(
     dtype: Annotated[str, typer.Option(help="float32 or float64; the model is converted")] = "float32",
     device: Annotated[str, typer.Option(help=", ".join(DEVICES))] = "cpu",
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="write what was found here, too")] = None,
+    nproc: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="build it on N ranks, and look at shards, replicas, unwritten elements and stds instead",
+        ),
+    ] = None,
 ) -> int:
     """Carry out an audit."""
+    if nproc is not None:
+        _refuse(nproc < 2, "--nproc", nproc, "an integer from 2")
+        _function("BUILDER", builder)
+        return audit_ranks(builder, tuple(map(read_statement, law or ())), nproc, _seed(seed))
     _refuse(seconds <= 0, "--seconds", seconds, "a positive number")
     _refuse(not 0 < resolution < 1, "--resolution", resolution, "a number between 0 and 1, such as 0.02 for 2 %,")
     _refuse(networks is not None and networks < 1, "--networks", networks, "a positive integer")
@@ -90,7 +102,7 @@ def audit_command(
         inputs=example_inputs or f"{input_shape} normal numbers",
         example=_example(input_shape, example_inputs),
         statements=tuple(map(read_statement, law or ())),
-        seed=secrets.randbits(32) if seed is None else seed,
+        seed=_seed(seed),
         networks=networks,
         seconds=seconds,
         resolution=resolution,
@@ -116,6 +128,10 @@ def run(arguments: Sequence[str]) -> int:
     """Carry out a command line; returns the exit code. What goes wrong is said in one line on stderr."""
     mistakes = (AuditError, ModelError, LawError, CommandError)
     return carry_out(app, arguments, prog_name=PROGRAM, accepted=ACCEPTED, mistakes=mistakes)
+
+
+def _seed(seed: int | None) -> int:
+    return secrets.randbits(32) if seed is None else seed
 
 
 def _refuse(is_wrong: bool, option: str, value: object, accepted: str) -> None:

@@ -12,7 +12,7 @@ import msgspec
 
 from fixtures.record.claim import Reading
 from fixtures.record.question import Question
-from suites.framework.exact_claims import counterexample
+from suites.framework.exact_claims import Inconclusive, counterexample
 from suites.framework.findings import Findings
 
 Evidence = TypeVar("Evidence")
@@ -70,6 +70,14 @@ def judge_what_is_drawn(
 
     asked = findings.questions if questions is None else questions
     findings.judge(gathered, [replace(question, read=partial(read, question)) for question in asked])
+
+
+def judge_if_there(findings: Findings, gather: Callable[[int, int], Any]) -> None:
+    """Judge statistical questions; where the screen is inconclusive, as without what torch lacks, none has evidence."""
+    try:
+        judge_what_is_drawn(findings, gather)
+    except Inconclusive as reason:
+        findings.no_evidence(str(reason))
 
 
 def judge_as_promised(findings: Findings, gather: Callable[[int, int], Any], properties: tuple[str, ...]) -> None:

@@ -244,7 +244,7 @@ def test_every_stage_is_asked_of_the_device(session, device):
 def test_the_suites_are_those_of_a_gate_and_each_digest_is_asked_once():
     machine = {stage.name: stage.command(Options("cuda", 1), file_names.ROOT, 60.0) for stage in stages.stages()}
 
-    assert {*SUITES} <= machine.keys()
+    assert {*SUITES} - {*stages.OF_MANY} <= machine.keys()
     ignored = {word.partition("=")[2] for word in machine["weights"] if word.startswith("--ignore=")}
     assert ignored == {*stages.DIGESTS} <= {*machine["digests"]}
     assert all((file_names.ROOT / file).is_file() for file in stages.DIGESTS)

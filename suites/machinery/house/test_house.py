@@ -65,6 +65,10 @@ ROOMS: dict[str, set[str]] = {
         "fixtures.rounding",
     },
     "fixtures.faults": {"fixtures.record", "fixtures.statistics", "fixtures.propagation.networks"},
+    "fixtures.sharded": {
+        *("fixtures.record", "fixtures.statistics", "fixtures.environments", "fixtures.gate", "fixtures.target"),
+        *("fixtures.weights", "fixtures.faults", "fixtures.rounding", "fixtures.operations", "fixtures.audit"),
+    },
     "reports.comparison": {"fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.words"},
     "reports.drift": {
         *("fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.words"),
@@ -95,7 +99,7 @@ ROOMS: dict[str, set[str]] = {
     "reports.__main__": {"reports.commands"},
     "suites.framework": {
         *("fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.target", "fixtures.environments"),
-        *("fixtures.gate", "fixtures.weights", "fixtures.rounding", "fixtures.faults"),
+        *("fixtures.gate", "fixtures.weights", "fixtures.rounding", "fixtures.faults", "fixtures.sharded"),
     },
     "suites.weights": {
         "suites.framework", "fixtures.record", "fixtures.statistics", "fixtures.target", "fixtures.weights",
@@ -104,6 +108,9 @@ ROOMS: dict[str, set[str]] = {
         *("suites.framework", "fixtures.record", "fixtures.statistics", "fixtures.target", "fixtures.rounding"),
         *("fixtures.propagation.laws", "fixtures.propagation.networks", "fixtures.propagation.readings"),
     },
+    "suites.sharded": {
+        "suites.framework", "fixtures.record", "fixtures.target", "fixtures.weights", "fixtures.sharded",
+    },
     "suites.training": {
         "suites.framework", "fixtures.record", "fixtures.target", "fixtures.rounding", "fixtures.training",
     },
@@ -111,7 +118,7 @@ ROOMS: dict[str, set[str]] = {
         "suites.framework", "fixtures.record", "fixtures.target", "fixtures.operations", "fixtures.rounding",
     },
     "suites.timings": {"suites.framework", "fixtures.record", "fixtures.clock", "fixtures.target"},
-    "suites.audit": {"fixtures.record", "fixtures.words", "fixtures.target", "fixtures.audit"},
+    "suites.audit": {"fixtures.record", "fixtures.words", "fixtures.target", "fixtures.audit", "fixtures.sharded"},
     "suites.model": {"fixtures.record", "fixtures.words", "fixtures.model"},
     "suites.accelerator": {
         *("fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.environments", "fixtures.target"),
@@ -304,7 +311,7 @@ PROSE = (".md", ".toml", ".yml", ".css", ".js", ".j2")
 NAMED = re.compile(r"(?<![\w/.{}<*-])((?:[\w.-]+/)*[\w-]+\.(?:py|toml|md|yml|j2|js|css))\b(?!\()")
 
 OF_OTHERS = {
-    *("file.py", "my_init.py", "my_model.py", "policy.toml", "waivers.toml", "ci/waivers.toml"),
+    *("file.py", "my_init.py", "my_model.py", "my_sharded.py", "policy.toml", "waivers.toml", "ci/waivers.toml"),
     *("verdict.md", "OWNER/kaiming-gate/.github/workflows/gate.yml"),
 }
 """Files of a user's, of torch's, or that a run writes."""

@@ -46,7 +46,11 @@ def mark_of(test: Callable[..., None]) -> pytest.Mark:
 
 
 def answers(
-    test: Callable[..., None], target: Target, wanted: Callable[[Subject], bool] = lambda subject: True, turn: int = 0
+    test: Callable[..., None],
+    target: Target,
+    wanted: Callable[[Subject], bool] = lambda subject: True,
+    turn: int = 0,
+    **fixtures: Any,
 ) -> Iterator[Claim]:
     """Claims that a test that asks finds about a target, case by case; no more is asked than is looked at.
 
@@ -55,6 +59,7 @@ def answers(
         target: that is asked.
         wanted: subjects that are asked about.
         turn: of the draws; another one has others.
+        fixtures: that the test takes beside the usual ones.
 
     Raises:
         AssertionError: a planned claim went unanswered, or one was answered that was not planned.
@@ -62,9 +67,10 @@ def answers(
     run_seed = seed_for(fresh_seed(), str(turn))
     for case in cases_of(test, wanted):
         findings = findings_of(test, case, run_seed)
-        given = {"case": case, "findings": findings, "target": target}
-        keepers = {name: ignore for name in inspect.signature(test).parameters if name.startswith("keep_")}
-        test(**given, **keepers)
+        given = fixtures | {"case": case, "findings": findings, "target": target}
+        taken = inspect.signature(test).parameters
+        keepers = {name: ignore for name in taken if name.startswith("keep_")}
+        test(**{name: value for name, value in given.items() if name in taken}, **keepers)
         planned = [claim_id(question.family, case.subject) for question in findings.questions]
         assert sorted(planned) == sorted(claim.id for claim in findings.claims)
         yield from map(noted, findings.claims)

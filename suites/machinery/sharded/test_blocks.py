@@ -1,0 +1,66 @@
+"""Blocks that occur twice: found at every offset, and as seldom by chance as is said."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from fixtures.sharded.blocks import Windows, block_length
+from fixtures.statistics.judgement import CERTAIN
+from fixtures.statistics.laws import Normal, Uniform, grid_law
+from suites.machinery.chance import SURE
+
+LENGTH = 8
+
+
+def normals(seed, count):
+    return torch.randn(count, generator=torch.Generator().manual_seed(seed))
+
+
+@SURE
+@pytest.mark.parametrize("offset", [0, 1, 7, 8, 255])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_a_copy_is_found_at_every_offset(offset, dtype, fresh_seed):
+    source, other = normals(fresh_seed, 1000).to(dtype), normals(fresh_seed + 1, 1000).to(dtype)
+    other[offset : offset + 2 * LENGTH - 1] = source[100 : 100 + 2 * LENGTH - 1]
+
+    found = Windows.of(other, LENGTH).holding(Windows.of(source, LENGTH).aligned(LENGTH))
+
+    assert found == 1
+
+
+@SURE
+def test_independent_weights_share_no_block(fresh_seed):
+    one, other = (Windows.of(normals(fresh_seed + number, 100_000), LENGTH) for number in range(2))
+
+    assert one.holding(other.aligned(LENGTH)) == 0
+    assert one.holding(one.aligned(LENGTH)) == 100_000 // LENGTH
+
+
+def test_what_is_not_written_repeats_nothing():
+    unwritten = Windows.of(torch.full((100,), math.nan), LENGTH)
+
+    assert unwritten.holding(unwritten.aligned(LENGTH)) == 0
+    assert len(unwritten.aligned(LENGTH)) == 0
+
+
+@pytest.mark.parametrize("count", [0, 1, LENGTH - 1])
+def test_fewer_weights_than_a_block_have_none(count):
+    few = Windows.of(torch.zeros(count), LENGTH)
+
+    assert few.aligned(LENGTH).shape == (0, 2)
+    assert few.holding(Windows.of(torch.zeros(50), LENGTH).aligned(LENGTH)) == 0
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("law", [Normal(0.02), Uniform(0.05)])
+def test_a_block_is_as_long_as_chance_makes_it(law, dtype):
+    on_grid = grid_law(law, dtype)
+    agree = float(np.square(on_grid.masses).sum())
+
+    length = block_length(on_grid, 1 << 18)
+
+    assert 2.0**36 * agree**length <= CERTAIN < 2.0**36 * agree ** (length - 1)
