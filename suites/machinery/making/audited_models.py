@@ -60,7 +60,7 @@ def outlier() -> nn.Sequential:
 
 
 class _Scaled(torch.autograd.Function):
-    """The identity, whose gradient is 2 % too large."""
+    """The identity, whose gradient is 4 % too large."""
 
     @staticmethod
     def forward(_context, signals):
@@ -68,7 +68,7 @@ class _Scaled(torch.autograd.Function):
 
     @staticmethod
     def backward(_context, gradient):
-        return 1.02 * gradient
+        return 1.04 * gradient
 
 
 class ScalesBackward(nn.Linear):
@@ -87,7 +87,11 @@ class ScalesForward(nn.Linear):
 
 
 def backward_scaled() -> nn.Sequential:
-    """The gradient through layer 2 is 2 % too large."""
+    """The gradient through layer 2 is 4 % too large.
+
+    By few fresh gradients, for its forward is its own, and by its networks' 86 016 numbers, of whose scale 0.24 % is a
+    standard error: 4 % are 16 of them, and the screen asks for 3.9.
+    """
     return chain(he_linear(), he_linear(ScalesBackward), he_linear())
 
 

@@ -103,8 +103,9 @@ def scaled(factor, which=lambda call: True):
     return target_of(kaiming_uniform_=kaiming_uniform_)
 
 
-def test_a_percent_of_scale_is_seen_by_all_layers_together():
-    assert {"forward.scale", "backward.scale"} <= violated(LAYERS, scaled(1.01), "256x256")
+def test_a_third_more_than_is_stated_of_scale_is_seen_by_all_layers_together():
+    # 0.9 % is stated, which is CHERNOFF_DEVIATES = 9.2 standard errors. 1.2 % is 12.3, and the screen asks for 4.45.
+    assert {"forward.scale", "backward.scale"} <= violated(LAYERS, scaled(1.012), "256x256")
 
 
 def test_a_wrong_layer_is_seen_by_itself():
