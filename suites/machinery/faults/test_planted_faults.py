@@ -43,6 +43,7 @@ LAW, DEFAULTS = "suites/weights/test_law.py", "suites/weights/test_module_defaul
 
 ASKING = {
     "weights.neighbours": "suites/weights/test_neighbours.py",
+    "weights.defaults.meta": "suites/weights/test_meta.py",
     "weights.defaults": DEFAULTS,
     "weights.fan": "suites/weights/test_fan.py",
     "weights": LAW,
@@ -57,8 +58,12 @@ RAISED = "raised "
 
 
 def asking(fault: Fault) -> str:
-    """File or folder that asks for a fault's family."""
-    return next((file for family, file in ASKING.items() if fault.family.startswith(family)), fault.suite)
+    """File that asks for all of a fault's families, or the folder of its suite where several do."""
+    files = {
+        next((file for beginning, file in ASKING.items() if family.startswith(beginning)), fault.suite)
+        for family in fault.families
+    }
+    return files.pop() if len(files) == 1 else fault.suite
 
 
 @pytest.mark.large_draws
