@@ -153,7 +153,7 @@ def stages() -> tuple[Stage, ...]:
         suites["training"],
         suites["operations"],
         Stage("large", "one tensor of more than 2^31 elements", OF_SUITES, 25, 120, _measured("large")),
-        Stage("timings", "every initializer and every step of training", (), 45, 75, _measured("timings")),
+        Stage("timings", "every initializer and every step of training", (), 45, 150, _measured("timings")),
         Stage("clock", "two processes on one device", ("msgspec", "rich", "typer"), 60, 75, _clock),
     )
 
