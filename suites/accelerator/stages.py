@@ -19,6 +19,9 @@ MOST_WORKERS = 4
 START_SECONDS = 20.0
 """Seconds for starting Python, importing torch and waking a device, and for writing what was found."""
 
+BETWEEN_SECONDS = 2.0
+"""Seconds until the next stage begins: one whose time is up is killed, with all that it started (one was seen)."""
+
 PACKAGES = {
     "pytest": "pytest",
     "msgspec": "msgspec",
@@ -187,4 +190,4 @@ def allotted(stage: Stage, left: float, later: Sequence[Stage]) -> float:
         left: seconds of the session.
         later: stages after it that can be run.
     """
-    return min(stage.most, left - sum(other.least for other in later))
+    return min(stage.most, left - sum(BETWEEN_SECONDS + other.least for other in later))

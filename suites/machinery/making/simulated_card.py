@@ -75,7 +75,7 @@ def plug_in() -> None:
     torch.cuda.set_rng_state = lambda state, *_device: torch.set_rng_state(state)
     torch.cuda.get_device_name = lambda *_device: "a simulated card"
     torch.cuda.mem_get_info = lambda *_device: (1 << 40, 1 << 40)
-    torch.cuda.max_memory_allocated = lambda *_device: 0
+    torch.cuda.max_memory_allocated = lambda *_device: 1 << 30  # more than what overwrites a cache
     torch.cuda.reset_peak_memory_stats = lambda *_device: None
     torch.cuda.Event = Event
     torch.Generator, torch.autocast, torch.amp.GradScaler = Generator, Autocast, Scaler
