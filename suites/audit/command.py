@@ -25,7 +25,7 @@ from fixtures.audit.question import AuditError, Question
 from fixtures.record.choices import DEVICES
 from fixtures.record.run_folder import write_record
 from fixtures.target.device import unavailable
-from fixtures.target.imports import NotImportable, attribute_of, import_beside, import_dotted
+from fixtures.target.imports import NotImportable, import_member
 from fixtures.words.console import CommandError, carry_out, show
 from suites.audit.page import audit_page
 from suites.audit.ranks import audit_ranks
@@ -85,6 +85,7 @@ def audit_command(
     ] = None,
 ) -> int:
     """Carry out an audit."""
+    _refuse(seed is not None and seed < 0, "--seed", seed, "a non-negative integer")
     if nproc is not None:
         _refuse(nproc < 2, "--nproc", nproc, "an integer from 2")
         _function("BUILDER", builder)
@@ -92,7 +93,6 @@ def audit_command(
     _refuse(seconds <= 0, "--seconds", seconds, "a positive number")
     _refuse(not 0 < resolution < 1, "--resolution", resolution, "a number between 0 and 1, such as 0.02 for 2 %,")
     _refuse(networks is not None and networks < 1, "--networks", networks, "a positive integer")
-    _refuse(seed is not None and seed < 0, "--seed", seed, "a non-negative integer")
     _refuse(dtype not in DTYPES, "--dtype", dtype, " or ".join(DTYPES))
     if reason := unavailable(device):
         raise CommandError(f"--device {device}: {reason}")
@@ -161,8 +161,7 @@ def _function(option: str, name: str) -> Callable[[], Any]:
     if not (where and colon and attribute):
         raise CommandError(f"{option} {name}: module:function or file.py:function is accepted")
     try:
-        module = import_beside(Path(where), "audited_") if where.endswith(".py") else import_dotted(where)
-        found = attribute_of(module, where, attribute.split("."))
+        found = import_member(name, "audited_")
     except NotImportable as error:
         raise CommandError(f"{option} {name}: {error}") from None
     if not callable(found):

@@ -16,9 +16,10 @@ from hypothesis import HealthCheck, settings
 from fixtures.environments import environment, processes
 from fixtures.environments.pip import make_venv
 from fixtures.record.subject import seed_for
+from fixtures.sharded.world import Processes
 from suites.conftest import settings_key
 from suites.machinery import chance, costs, draws, proofs
-from suites.machinery.making.children import Hang
+from suites.machinery.making.children import WAIT, Hang
 from suites.machinery.making.wheels import restrict_pip
 
 draws.watch()
@@ -42,6 +43,14 @@ def hang(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     hang = Hang(tmp_path_factory.mktemp("hang") / "said")
     monkeypatch.setattr(processes, "time", hang)
     return hang
+
+
+@pytest.fixture(scope="session")
+def world() -> Iterator[Processes]:
+    """Four ranks, with time for a busy machine, for all tests: a start takes five seconds."""
+    world = Processes(4, WAIT)
+    yield world
+    world.close()
 
 
 @pytest.hookimpl(trylast=True)

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 
 from fixtures.audit.intended_laws import read_statement
-from fixtures.sharded.world import Processes
 from fixtures.words.console import CommandError, show
 from suites.audit import command
 from suites.audit.ranks import ask, page_of
 from suites.machinery.chance import SURE, fresh_seed
-from suites.machinery.making.children import WAIT
 
 pytestmark = pytest.mark.subprocess
 
 MODELS = "suites.machinery.making.sharded_models"
-
-
-@pytest.fixture(scope="module")
-def world() -> Iterator[Processes]:
-    """Four ranks."""
-    world = Processes(4, WAIT)
-    yield world
-    world.close()
 
 
 def asked(world, model, *laws):
