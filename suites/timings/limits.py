@@ -8,6 +8,7 @@ other processes there is room for a few milliseconds, not for fifty.
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Iterable
 from functools import partial
 
@@ -19,11 +20,12 @@ from fixtures.target.device import CACHE_BYTES, Device, timed
 SECONDS = 0.5
 """That a limit is looked for."""
 
-MATMUL_SIZE = {"cpu": 512}
-"""Rows and columns: 3 ms of a core of 100 GFLOP/s, which does no more with larger ones (768: 0.99 of it)."""
+LEAST_SIZE = 512
+"""Rows and columns of the first product: 3 ms of a core of 100 GFLOP/s, which does no more with 768 (0.99 of it)."""
 
-ACCELERATOR_MATMUL_SIZE = 8192
-"""1e12 operations: a millisecond and more for any accelerator of today."""
+PRODUCT_SECONDS = 1e-3
+"""That a product takes at least: launching one, 10 us and less, is 1 % of it. Sizes are doubled up to there, so that a
+device which is slow at a dtype, as one that emulates it, is not asked for minutes."""
 
 COPIED_BYTES = {"cpu": 1 << 24}
 """At once: a millisecond. An accelerator copies all at once: its launches would count otherwise."""
@@ -67,10 +69,14 @@ def copied_bytes(dtype: str, device: Device) -> float:
 
 
 def matmul_flops(dtype: str, device: Device) -> float:
-    """Multiplications and additions a second of a large square product."""
-    size = MATMUL_SIZE.get(device.name, ACCELERATOR_MATMUL_SIZE)
-    left, right = (torch.ones(size, size, dtype=DTYPES[dtype], device=device.name) for _ in range(2))
-    return 2 * size**3 / best_seconds([partial(torch.mm, left, right)], device)
+    """Multiplications and additions a second of a square product that takes PRODUCT_SECONDS at least."""
+    for size in itertools.accumulate(itertools.repeat(2), operator.mul, initial=LEAST_SIZE):
+        left, right = (torch.ones(size, size, dtype=DTYPES[dtype], device=device.name) for _ in range(2))
+        product = partial(torch.mm, left, right)
+        product()  # a library that is loaded at its first call is not what a product takes
+        if timed(product, 1, device) >= PRODUCT_SECONDS:
+            break
+    return 2 * size**3 / best_seconds([product], device)
 
 
 def best_seconds(calls: Iterable[Call], device: Device) -> float:

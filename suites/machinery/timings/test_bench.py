@@ -16,7 +16,15 @@ from fixtures.target.device import CACHE_BYTES, Cpu
 from suites.machinery.making import preloaded
 from suites.timings.cases import group_of, identifier_of
 from suites.timings.environment import complete, differences
-from suites.timings.limits import COPIED_BYTES, SECONDS, Limits, copied_bytes, kind_of_limit
+from suites.timings.limits import (
+    COPIED_BYTES,
+    LEAST_SIZE,
+    SECONDS,
+    Limits,
+    copied_bytes,
+    kind_of_limit,
+    matmul_flops,
+)
 from suites.timings.measurement import compare_with_initialization, rates
 
 pytestmark = pytest.mark.subprocess
@@ -118,6 +126,21 @@ def test_a_copy_comes_to_no_piece_again_that_a_cache_may_hold(monkeypatch):
     addresses = [(into.data_ptr(), piece.data_ptr()) for into, piece in pieces]
     assert len(set(addresses)) == CACHE_BYTES // COPIED_BYTES["cpu"] == 16
     assert {piece.numel() * piece.element_size() for pair in pieces for piece in pair} == {COPIED_BYTES["cpu"]}
+
+
+@pytest.mark.parametrize(("flops", "size"), [(1e9, 512), (1e12, 1024), (2e12, 1024), (3e12, 2048)])
+def test_a_product_is_as_large_as_a_device_needs_to_work_for_a_millisecond(monkeypatch, flops, size):
+    asked = []
+
+    def computed(call, _calls, _device):
+        asked.append(len(call.args[0]))
+        return 2 * asked[-1] ** 3 / flops
+
+    monkeypatch.setattr("suites.timings.limits.timed", computed)
+
+    assert matmul_flops("float32", Cpu()) == pytest.approx(flops)
+    assert asked[-1] == size
+    assert asked[0] == LEAST_SIZE
 
 
 def test_normalizing_is_told_beside_initializing_once():
