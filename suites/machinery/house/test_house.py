@@ -109,7 +109,8 @@ ROOMS: dict[str, set[str]] = {
         *("fixtures.propagation.laws", "fixtures.propagation.networks", "fixtures.propagation.readings"),
     },
     "suites.sharded": {
-        "suites.framework", "fixtures.record", "fixtures.target", "fixtures.weights", "fixtures.sharded",
+        *("suites.framework", "fixtures.record", "fixtures.statistics"),
+        *("fixtures.target", "fixtures.weights", "fixtures.sharded"),
     },
     "suites.training": {
         "suites.framework", "fixtures.record", "fixtures.target", "fixtures.rounding", "fixtures.training",
