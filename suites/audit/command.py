@@ -44,6 +44,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
     "Exit code 0: every stated law holds; 1: one is violated; 2: none was stated, one could not be judged, or an error."
 )
 def audit_command(
+    context: typer.Context,
     builder: Annotated[
         str, typer.Argument(metavar="BUILDER", help="what returns a fresh model: module:function or file.py:function")
     ],
@@ -88,6 +89,7 @@ def audit_command(
     _refuse(seed is not None and seed < 0, "--seed", seed, "a non-negative integer")
     if nproc is not None:
         _refuse(nproc < 2, "--nproc", nproc, "an integer from 2")
+        _refuse_others(context)
         _function("BUILDER", builder)
         return audit_ranks(builder, tuple(map(read_statement, law or ())), nproc, _seed(seed))
     _refuse(seconds <= 0, "--seconds", seconds, "a positive number")
@@ -137,6 +139,18 @@ def _seed(seed: int | None) -> int:
 def _refuse(is_wrong: bool, option: str, value: object, accepted: str) -> None:
     if is_wrong:
         raise CommandError(f"{option} {value}: {accepted} is accepted")
+
+
+OF_RANKS = ("builder", "law", "seed", "nproc")
+"""Parameters that an audit on ranks reads."""
+
+
+def _refuse_others(context: typer.Context) -> None:
+    for name in sorted(context.params.keys() - {*OF_RANKS}):
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            option = f"--{name.replace('_', '-')}"
+            raise CommandError(f"{option}: is not asked of ranks; with --nproc, --law and --seed are accepted")
 
 
 def _example(input_shape: str | None, example_inputs: str | None) -> Callable[[], Any]:

@@ -74,6 +74,10 @@ def test_a_builder_that_fails_on_a_rank_is_named_in_one_line(world):
     ("arguments", "words"),
     [
         ([f"{MODELS}:sound", "--nproc", "1"], "error: --nproc 1: an integer from 2 is accepted"),
+        (
+            [f"{MODELS}:sound", "--nproc", "2", "--input-shape", "1,3"],
+            "error: --input-shape: is not asked of ranks; with --nproc, --law and --seed are accepted",
+        ),
         ([f"{MODELS}:nothing", "--nproc", "2"], f"error: BUILDER {MODELS}:nothing: "),
     ],
 )
