@@ -11,6 +11,7 @@ import torch
 from msgspec.structs import replace
 
 from fixtures.faults.registry import plant
+from fixtures.operations import optimizers
 from fixtures.record.kinds import Architecture
 from fixtures.record.subject import HALF_TYPES, Subject
 from fixtures.rounding.comparison import in_float64
@@ -216,6 +217,27 @@ def test_a_device_that_refuses_to_capture_lacks_the_implementation(monkeypatch):
 
     assert found.updates["capturable"] is None
     assert not broken(found)
+
+
+def without_a_kernel(self, *_arguments):
+    """Refuse a fused step as torch 2.3 does, whose constructor takes it for the processor, too."""
+    raise NotImplementedError("Could not run 'aten::_fused_sgd_' with arguments from the 'CPU' backend.")
+
+
+def test_a_fused_optimizer_without_a_kernel_is_lacking(monkeypatch):
+    taken = torch.optim.SGD.step
+    monkeypatch.setattr(
+        torch.optim.SGD,
+        "step",
+        lambda self, *given: (without_a_kernel if self.defaults["fused"] else taken)(self, *given),
+    )
+
+    found = step_findings(on(SMALL), fresh_seed())
+
+    assert found.updates["fused"] is None
+    assert not broken(found)
+    assert optimizers.implementations.__wrapped__("SGD") == ("for-loop", "foreach")
+    assert "fused" in optimizers.implementations.__wrapped__("Adam")
 
 
 @pytest.mark.usefixtures("capturing")
