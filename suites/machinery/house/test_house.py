@@ -36,6 +36,7 @@ ROOMS: dict[str, set[str]] = {
     "fixtures.words": {"fixtures.record"},
     "fixtures.environments": {"fixtures.record"},
     "fixtures.gate": {"fixtures.record", "fixtures.environments"},
+    "fixtures.history": {"fixtures.record", "fixtures.environments", "fixtures.gate"},
     "fixtures.target": {"fixtures.record", "fixtures.environments"},
     "fixtures.clock": {
         *("fixtures.record", "fixtures.rules", "fixtures.environments", "fixtures.target"),
@@ -82,6 +83,10 @@ ROOMS: dict[str, set[str]] = {
         *("fixtures.record", "fixtures.rules", "fixtures.words", "fixtures.clock"),
         *("reports.comparison", "reports.drift", "reports.model"),
     },
+    "reports.releases": {
+        *("fixtures.record", "fixtures.rules", "fixtures.words"),
+        "reports.comparison",
+    },
     "reports.view": {
         *("fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.words", "fixtures.clock"),
         *("fixtures.weights", "fixtures.training", "fixtures.model"),
@@ -94,7 +99,7 @@ ROOMS: dict[str, set[str]] = {
     "reports.commands": {
         *("fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.words", "fixtures.clock"),
         *("fixtures.weights", "reports.comparison", "reports.model"),
-        *("reports.verdict", "reports.view", "reports.renderers"),
+        *("reports.releases", "reports.verdict", "reports.view", "reports.renderers"),
     },
     "reports.__main__": {"reports.commands"},
     "suites.framework": {
@@ -137,6 +142,7 @@ TORCH_FREE = {
     # nox runs these with the interpreter that runs nox, which has nothing of ours.
     "fixtures.environments": ("torch", "numpy", "scipy", "msgspec", "rich", "typer"),
     "fixtures.gate": ("torch", "numpy", "scipy", "msgspec", "rich", "typer"),
+    "fixtures.history": ("torch", "numpy", "scipy", "msgspec", "rich", "typer"),
 }
 """Room -> packages without which all its modules can be imported."""
 
