@@ -9,7 +9,19 @@ from fixtures.environments.pip import Pip
 from fixtures.history.options import HistoryError, parse_options
 from fixtures.history.releases import ReleaseError, chosen, final, newest_patches
 
-LISTED = ("2.14.1", "2.14.0", "2.12.1", "2.10.0", "2.9.1", "2.9.0", "2.2.2", "2.2.0", "2.1.0", "2.15.0.dev20261101")
+LISTED = (
+    "2.14.1",
+    "2.14.1+cpu",
+    "2.14.0",
+    "2.12.1",
+    "2.10.0",
+    "2.9.1",
+    "2.9.0",
+    "2.2.2",
+    "2.2.0",
+    "2.1.0",
+    "2.15.0.dev20261101",
+)
 
 
 def test_releases_come_oldest_first_without_nightlies():
