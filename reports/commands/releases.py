@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from difflib import get_close_matches
+from json import dumps
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Group
 
-from fixtures.record.claim import Verdict
+from fixtures.clock.results import read_pairing
+from fixtures.record.claim import Claim, Verdict
 from fixtures.record.compression import stored
 from fixtures.record.file_names import HISTORY, ROOT
 from fixtures.record.release_record import (
@@ -26,9 +29,12 @@ from fixtures.record.run_folder import RecordError, read_run
 from fixtures.rules.known_violations import KNOWN_VIOLATIONS, read_known
 from fixtures.words.console import CommandError, show
 from fixtures.words.layout import item, section, text, unwrapped
+from fixtures.words.phrases import measured
 from reports.releases.condensation import Uncondensable, condense, questions_of
 from reports.releases.expansion import LEFT_OUT
 from reports.releases.history import Release, read_history
+from reports.releases.matrix import State, state_of
+from reports.releases.speed import SpeedLink, disagreements, lacking, link_between, link_of, read_links, write_link
 from reports.renderers.terminal import gate_page
 from reports.verdict.gate import gate
 from reports.view.gate import gate_view
@@ -78,11 +84,62 @@ def compare_command(
     found = read_history(history, known)
     before, after = (found.release(name) for name in (baseline, candidate))
     _refuse_other_suites(before, after)
-    verdict = gate(before.run, after.run)
+    link = link_between(read_links(history), baseline, candidate)
+    verdict = gate(before.run, after.run, pairing=link.pairing if link and _timed_both(link, before, after) else None)
     view = gate_view(verdict, before.run, after.run, references={entry.id: entry.reference for entry in known})
     missing = section("Not in the records", item(text(f"{LEFT_OUT}: nox -s gate compares them")))
     show(Group(gate_page(view), *missing))
     return verdict.exit_code
+
+
+def link_command(
+    timings: Annotated[Path, typer.Argument(metavar="TIMINGS", help="what the paired clock measured")],
+    older: Annotated[str, typer.Option(metavar="VERSION", help="release that was its baseline")],
+    newer: Annotated[str, typer.Option(metavar="VERSION", help="release that was its candidate")],
+    key: Annotated[str, typer.Option(metavar="KEY", help="version key of the clock")],
+    into: Annotated[Path, typer.Option(metavar="FOLDER", help="folder of the records")] = RECORDS,
+) -> int:
+    """Keep a session of the paired clock as a link of the speed chain; nox -s history -- --speed does."""
+    link = link_of(read_pairing(timings), older, newer, key)
+    try:
+        taken = write_link(into, link)
+    except OSError as error:
+        raise CommandError(f"{into}: cannot be written ({error.strerror})") from None
+    for line in disagreements(read_links(into)):
+        show(unwrapped(f"chain and long link disagree: {line}"))
+    missing = [f"; without a ratio: {name} ({why})" for name, why in lacking(link).items()]
+    show(unwrapped(f"{older} -> {newer}: {link.pairing.reason}; {taken:,} bytes{''.join(missing)}"))
+    return 0
+
+
+def claim_command(
+    claim: Annotated[str, typer.Argument(metavar="CLAIM", help="id of a claim: family and subject")],
+    history: Annotated[Path, typer.Option(metavar="FOLDER", help="folder of the records")] = RECORDS,
+    json: Annotated[bool, typer.Option("--json", help="as JSON: release -> state and key of the suites")] = False,
+) -> int:
+    """Print what each recorded release answered to one claim."""
+    found = read_history(history, read_known(KNOWN_VIOLATIONS))
+    planned = [name for questions in found.questions.values() for name in questions.plan.claims]
+    if claim not in planned:
+        nearest = get_close_matches(claim, dict.fromkeys(planned), 1, 0)
+        raise CommandError(f"{claim}: no recorded release has such a claim" + "".join(f"; {each}?" for each in nearest))
+    # What was never asked, since it did not install, tells nothing; what other suites did not ask is still to be asked.
+    states = {
+        release.name: (State.NO_EVIDENCE if not release.record.answers else state_of(claim, release.run), release)
+        for release in found.releases
+    }
+    told = {name: pair for name, pair in states.items() if pair[0] is not State.NOT_ASKED}
+    if json:
+        print(dumps({name: {"state": state, "key": release.record.key} for name, (state, release) in told.items()}))
+        return 0
+    for name, (state, release) in told.items():
+        show(text((f"{name:8} ", "bold"), f"{state}{_measured(release.run.claims.get(claim))}"))
+    return 0
+
+
+def _measured(claim: Claim | None) -> str:
+    """Measurement of a claim behind its state; empty where there is none."""
+    return f": {measured(claim)}" if claim is not None and (claim.effect or claim.note) else ""
 
 
 def _would_lose_answers(record: ReleaseRecord, history: Path) -> bool:
@@ -101,6 +158,12 @@ def _ending(record: ReleaseRecord) -> str:
     counted = Counter(answer.verdict if answer else Verdict.NO_EVIDENCE for answer in record.answers)
     told = [f"{counted[verdict]} {verdict}" for verdict in Verdict] if record.answers else ["no claims"]
     return ", ".join([*told, *([record.failure.reason] if record.failure else [])])
+
+
+def _timed_both(link: SpeedLink, before: Release, after: Release) -> bool:
+    """Tell whether a link timed the builds that were asked: an index may have several of one release."""
+    timed = [side.get("torch") for side in (link.pairing.baseline, link.pairing.candidate)]
+    return timed == [release.run.torch_version for release in (before, after)]
 
 
 def _refuse_other_suites(before: Release, after: Release) -> None:

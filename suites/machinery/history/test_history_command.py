@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from fixtures.history import command
-from fixtures.history.command import Historian
+from fixtures.history import command, historian
+from fixtures.history.historian import Historian
 from fixtures.history.kept_records import kept_record
 from fixtures.history.options import HistoryError, parse_options
 from fixtures.record import file_names
@@ -57,9 +57,9 @@ class Suites:
 def suites(monkeypatch):
     """Stand-in for the suites, and for the subprocess of the reports."""
     stand_in = Suites()
-    monkeypatch.setattr(command, "run_suite", stand_in)
+    monkeypatch.setattr(historian, "run_suite", stand_in)
     monkeypatch.setattr(
-        command.Environment, "run_on_terminal", lambda self, root, module, *words: command_line.run(list(words))
+        historian.Environment, "run_on_terminal", lambda self, root, module, *words: command_line.run(list(words))
     )
     return stand_in
 
@@ -71,7 +71,7 @@ def make(tmp_path, suites):  # noqa: ARG001 - nothing is run in earnest
     (tmp_path / "store").mkdir()
 
     def history(*words, key=KEY):
-        assert Historian(environments, tmp_path, key, parse_options(words)).run() == 0
+        Historian(environments, tmp_path, key, parse_options(words)).record_all()
         return environments
 
     history.environments, history.folder = environments, tmp_path / HISTORY

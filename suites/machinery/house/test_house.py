@@ -84,7 +84,7 @@ ROOMS: dict[str, set[str]] = {
         *("reports.comparison", "reports.drift", "reports.model"),
     },
     "reports.releases": {
-        *("fixtures.record", "fixtures.rules", "fixtures.words"),
+        *("fixtures.record", "fixtures.rules", "fixtures.words", "fixtures.clock"),
         "reports.comparison",
     },
     "reports.view": {
