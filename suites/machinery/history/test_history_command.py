@@ -195,6 +195,19 @@ def test_without_options_it_is_the_newest_patch_of_each_minor_release(make):
     assert recorded_releases(make.folder) == ("2.13.0", "2.14.1", "2.2.2", "2.5.1", "2.6.0")
 
 
+def test_the_newest_torch_is_gated_by_the_release_before_it(make, capfd):
+    make.environments.index = (*INDEX, "2.15.0.dev20261101")
+    code = Historian(make.environments, make.folder.parents[1], KEY, parse_options(["--newest"])).gate_newest()
+
+    assert code == 0
+    assert make.environments.built == ["2.15.0.dev20261101", "2.14.1"]
+    assert "torch 2.14.1 -> 2.15.0.dev20261101" in capfd.readouterr().out
+
+    make.environments.index = ("2.6.0",)
+    with pytest.raises(HistoryError, match="no release before the newest torch"):
+        Historian(make.environments, make.folder.parents[1], KEY, parse_options(["--newest"])).gate_newest()
+
+
 def test_no_index_is_said_in_one_line(make):
     make.environments.index = None
 

@@ -7,7 +7,7 @@ import pytest
 from fixtures.environments.failures import Unusable
 from fixtures.environments.pip import Pip
 from fixtures.history.options import HistoryError, parse_options
-from fixtures.history.releases import ReleaseError, chosen, final, newest_patches
+from fixtures.history.releases import ReleaseError, chosen, final, newest_patches, newest_two
 
 LISTED = (
     "2.14.1",
@@ -30,6 +30,14 @@ def test_releases_come_oldest_first_without_nightlies():
 
 def test_the_newest_patch_of_each_minor_release_from_the_oldest_supported_on():
     assert newest_patches(LISTED, "2.2.2") == ("2.2.2", "2.9.1", "2.10.0", "2.12.1", "2.14.1")
+
+
+def test_the_newest_torch_is_a_nightly_or_a_release():
+    assert newest_two(LISTED) == ("2.15.0.dev20261101", "2.14.1")
+    assert newest_two(LISTED[:-1]) == ("2.14.1", "2.14.0")
+    for few in (("2.14.1",), ()):
+        with pytest.raises(ReleaseError, match="no release before"):
+            newest_two(few)
 
 
 @pytest.mark.parametrize(
@@ -62,6 +70,7 @@ def test_what_names_no_release_is_refused_in_one_line(named):
     ("words", "says"),
     [
         (["--release", "2.6.0"], "accepted: --help, --releases, --again"),
+        (["--speed", "--page"], "argument --page: not allowed with argument --speed"),
         (["--timeout", "0"], "'0' is not a number of seconds"),
         (["--timeout", "soon"], "'soon' is not a number of seconds"),
         (["2.6.0"], "unrecognized arguments: 2.6.0"),
