@@ -117,6 +117,17 @@ def test_a_release_with_a_record_is_not_asked_again(make):
     assert make.environments.built == ["2.6.0", "2.5.1", "2.6.0"]
 
 
+def test_what_another_process_records_meanwhile_is_left_to_it(make, suites, monkeypatch):
+    def meanwhile(*arguments, **options):
+        suites(*arguments, **options)
+        write_history(make.folder, {"2.5.1": answering("2.5.1", *CLAIMS)})
+
+    monkeypatch.setattr(historian, "run_suite", meanwhile)
+    make("--releases", "2.5.0..2.6.0")
+
+    assert make.environments.built == ["2.6.0", "2.5.0"]
+
+
 def test_other_suites_ask_again(make):
     make("--releases", "2.6.0")
     make("--releases", "2.6.0", key="other")
