@@ -90,11 +90,12 @@ def _answer(claim: Claim) -> Answer:
     return Answer(
         verdict=claim.verdict,
         n=claim.n,
-        p=claim.p if whole else _rounded(claim.p, 2),
+        p=_rounded(claim.p, 2),
+        # Two violations are compared by their standard errors, of which an effect may have thousands.
         effect=(effect.value if whole else printed(effect.value)) if effect else None,
-        standard_error=(effect.standard_error if whole else _rounded(effect.standard_error, 2)) if effect else None,
+        standard_error=_rounded(effect.standard_error, 3) if effect else None,
         unit=unit,
-        detectable=(detectable.value if whole else printed(detectable.value)) if detectable else None,
+        detectable=printed(detectable.value) if detectable else None,
         detectable_unit=detectable.unit if detectable and detectable.unit != unit else None,
         where=claim.where,
         counterexample=claim.counterexample,
@@ -105,7 +106,7 @@ def _answer(claim: Claim) -> Answer:
 def printed(value: float) -> float:
     """Round a size to what reports print of it (`size` in fixtures/words/phrases.py).
 
-    A comparison tells growth beyond 8.64 standard errors, or by a factor of 8: half a unit in the third digit is a
+    A comparison tells a factor of 8, and what is larger than a detectable effect: half a unit in the third digit is a
     200th at most.
     """
     return round(value) + 0.0 if SMALLEST_WHOLE <= abs(value) < LARGEST_PLAIN else float(f"{value:.3g}")

@@ -9,9 +9,9 @@ import msgspec
 
 from fixtures.record.claim import Claim, Verdict
 from fixtures.record.run_folder import Run
-from fixtures.rules.known_violations import Known
+from fixtures.rules.known_violations import Known, known_violation
 from reports.comparison.kinds import Kinds
-from reports.releases.history import History, Release
+from reports.releases.history import History
 
 
 class Sighting(Kinds):
@@ -24,7 +24,7 @@ class Sighting(Kinds):
     meaning: str
 
     SEEN = "seen", "a claim is violated as the entry says"
-    GONE = "gone", "the claims that show it elsewhere hold"
+    GONE = "gone", "a claim that shows it elsewhere holds, and none shows it"
     OTHERWISE = "otherwise", "the claims that show it elsewhere are violated, and not as the entry says"
     UNTOLD = "untold", "the claims that show it elsewhere were not asked, or not decided"
 
@@ -51,8 +51,13 @@ class Range:
 
 
 def ranges(history: History, known: Sequence[Known]) -> tuple[Range, ...]:
-    """Find in which releases of the history each known violation shows, whatever range its entry states."""
-    return tuple(_range(history, entry) for entry in known)
+    """Find in which releases of the history each known violation shows, whatever range its entry states.
+
+    Two defects of two releases may violate one claim by effects of one size. A claim shows an entry beside its range
+    only where none explains it whose range holds the release; a defect that has claims of its own is then still told.
+    """
+    registered = [_registered(release.run, known) for release in history.releases]
+    return tuple(_range(history, entry, registered) for entry in known)
 
 
 def contradictions(history: History, known: Sequence[Known]) -> Iterator[str]:
@@ -73,9 +78,14 @@ def contradictions(history: History, known: Sequence[Known]) -> Iterator[str]:
                 yield f"{entry.id}: stated for {entry.releases}, and seen in {release.name}"
 
 
-def _range(history: History, entry: Known) -> Range:
-    anywhere = msgspec.structs.replace(entry, releases="")
-    shown = [_showing(release, anywhere) for release in history.releases]
+def _registered(run: Run, known: Sequence[Known]) -> frozenset[str]:
+    """Violated claims of a run that an entry explains whose range holds its release, by id."""
+    violated = (claim for claim in run.claims.values() if claim.verdict is Verdict.VIOLATED)
+    return frozenset(claim.id for claim in violated if known_violation(claim, known, run.torch_version))
+
+
+def _range(history: History, entry: Known, registered: Sequence[frozenset[str]]) -> Range:
+    shown = [_showing(release.run, entry, by) for release, by in zip(history.releases, registered, strict=True)]
     everywhere = frozenset().union(*shown)
     sightings = tuple(
         _sighting(release.run, shown_here, everywhere)
@@ -96,21 +106,22 @@ def _range(history: History, entry: Known) -> Range:
     )
 
 
-def _showing(release: Release, entry: Known) -> frozenset[str]:
-    """Claims of a release that show a known violation, by id."""
-    version = release.run.torch_version
+def _showing(run: Run, entry: Known, registered: frozenset[str]) -> frozenset[str]:
+    """Claims of a run that show a known violation, by id."""
+    anywhere = [msgspec.structs.replace(entry, releases="")]
+    others = frozenset[str]() if entry.is_about(run.torch_version) else registered
 
     def shows(claim: Claim) -> bool:
-        about = claim.verdict is Verdict.VIOLATED and entry.covers(claim.family, claim.subject.fields, version)
-        return about and entry.explains(claim)
+        violated = claim.verdict is Verdict.VIOLATED and claim.id not in others
+        return violated and known_violation(claim, anywhere, run.torch_version) is not None
 
-    return frozenset(name for name, claim in release.run.claims.items() if shows(claim))
+    return frozenset(name for name, claim in run.claims.items() if shows(claim))
 
 
 def _sighting(run: Run, shown: frozenset[str], everywhere: frozenset[str]) -> Sighting:
     if shown:
         return Sighting.SEEN
     verdicts = {run.claims[name].verdict for name in everywhere if name in run.claims}
-    if Verdict.VIOLATED in verdicts:
-        return Sighting.OTHERWISE
-    return Sighting.GONE if Verdict.HOLDS in verdicts else Sighting.UNTOLD
+    if Verdict.HOLDS in verdicts:
+        return Sighting.GONE
+    return Sighting.OTHERWISE if Verdict.VIOLATED in verdicts else Sighting.UNTOLD

@@ -238,12 +238,15 @@ def test_damaged_questions_end_it_in_one_line(make, tmp_path):
     assert not [*(tmp_path / "store").glob("2*")]
 
 
-def test_a_record_that_cannot_be_kept_ends_it(make, capfd):
+def test_a_record_that_cannot_be_kept_is_told_and_others_are_made(make, capfd):
     write_history(make.folder, {"2.6.0": answering("2.6.0", claim("weights.other.scale"))})
 
-    with pytest.raises(HistoryError, match=r"2\.5\.1 has no record; its run is "):
-        make("--releases", "2.5.1")
-    assert f"makes claims that no other release makes, such as {CLAIMS[0].id}" in capfd.readouterr().err
+    with pytest.raises(HistoryError, match=r"without a record: 2\.5\.1"):
+        make("--releases", "2.1.0,2.5.1")
+    out, err = capfd.readouterr()
+    assert f"makes claims that no other release makes, such as {CLAIMS[0].id}" in err
+    assert "2.5.1 has no record; its run is " in out
+    assert "2.1.0" in recorded_releases(make.folder)
     assert not make.environments.here()
 
 

@@ -59,10 +59,11 @@ def test_a_run_comes_back_but_for_the_digits_that_nobody_reads():
     for before in made.claims.values():
         after = back.claims[before.id]
         kept = msgspec.structs.replace(before, seed=None, seconds=0.0)
-        if before.id == HELD.id:
-            rounded = {"effect": Effect(-0.0123, Unit.STD, 0.012), "p": 0.12}
-            kept = msgspec.structs.replace(kept, **rounded)
-        assert after == kept
+        rounded = {
+            HELD.id: {"effect": Effect(-0.0123, Unit.STD, 0.0123), "p": 0.12},
+            CLAIMS[1].id: {"effect": Effect(-0.712_345_6, Unit.STD, 0.0123)},
+        }
+        assert after == msgspec.structs.replace(kept, **rounded.get(before.id, {}))
 
 
 @pytest.mark.parametrize("value", [0.0, -0.012_345, 1.0, 998.6, -1234.56, 999_999.4, 1.234_567e6, 1.234_567e-12])

@@ -86,6 +86,30 @@ def test_a_stated_range_that_records_contradict_is_told(tmp_path, releases, says
     assert list(found) == [f"std-low: stated for {releases}, and {each}" for each in says]
 
 
+def test_a_claim_that_another_entry_explains_shows_none_beside_its_range(tmp_path):
+    """As coarse uniforms and a lost upper end: either moves the mean, and one of them alone leaves out values."""
+    grid, mean = "weights.marginal.grid", "weights.marginal.location"
+    moved = violated(mean, effect=Effect(-0.7, Unit.STD, 0.01))
+    missing = violated(grid, effect=Effect(90.0, Unit.MISSING, 0.01))
+    made = {
+        "2.11.0": answering("2.11.0", moved, missing),
+        "2.12.0": answering("2.12.0", moved, claim(grid)),
+        "2.13.0": answering("2.13.0", moved, claim(grid)),
+    }
+    effects = {mean: (-1.0, 0.0), grid: (0.0, 99.0)}
+    coarse = msgspec.structs.replace(ENTRY, id="coarse", releases="<2.12", claims=(mean, grid), effects=effects)
+    end = msgspec.structs.replace(ENTRY, id="end", releases=">=2.12", claims=(mean,), effects={mean: (-1.0, 0.0)})
+    found = read_history(write_history(tmp_path, made), ())
+
+    told = {each.entry.id: [str(one) for one in each.sightings] for each in ranges(found, [coarse, end])}
+    assert told == {"coarse": ["seen", "gone", "gone"], "end": ["otherwise", "seen", "seen"]}
+    assert not list(contradictions(found, [coarse, end]))
+    later = [msgspec.structs.replace(entry, releases=to) for entry, to in ((coarse, "<2.13"), (end, ">=2.13"))]
+    earlier = [msgspec.structs.replace(entry, releases=to) for entry, to in ((coarse, "<2.11"), (end, ">=2.11"))]
+    assert list(contradictions(found, earlier)) == ["coarse: stated for <2.11, and seen in 2.11.0"]
+    assert list(contradictions(found, later)) == []
+
+
 def test_what_takes_more_draws_may_be_missing_from_the_records(tmp_path):
     rare = msgspec.structs.replace(ENTRY, releases=">=2.2", tiers=("soak",))
 
