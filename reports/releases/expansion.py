@@ -32,8 +32,9 @@ def expand(record: ReleaseRecord, questions: Questions, known: Sequence[Known]) 
         known: violations that are registered today.
 
     Raises:
-        RecordError: an answer contradicts itself.
+        RecordError: the answers are to other questions, or one contradicts itself.
     """
+    _refuse_other_questions(record, questions)
     torch = str(record.environment.torch.get("version", UNKNOWN_TORCH)) if record.environment else UNKNOWN_TORCH
     subjects = {case.subject.key: case.subject for case in questions.plan.cases}
     claims = {}
@@ -43,7 +44,7 @@ def expand(record: ReleaseRecord, questions: Questions, known: Sequence[Known]) 
             stated = record.statements.get(str(place), statement)
             claims[name] = _claim(name, subjects, stated, answer, known, torch)
             if wrong := contradiction(claims[name]):
-                raise RecordError(f"the record of {record.release}: claim {name}: {wrong}")
+                raise RecordError(f"{_named(record)}: claim {name}: {wrong}")
     return Run(
         folder=Path(record.release),
         plan=questions.plan,
@@ -54,6 +55,18 @@ def expand(record: ReleaseRecord, questions: Questions, known: Sequence[Known]) 
         failure=record.failure,
         ended=record.failure is None,
     )
+
+
+def _named(record: ReleaseRecord) -> str:
+    return f"the record of {record.release}"
+
+
+def _refuse_other_questions(record: ReleaseRecord, questions: Questions) -> None:
+    if record.key != questions.key:
+        raise RecordError(f"{_named(record)}: was asked by other suites ({record.key}) than {questions.key}")
+    if record.answers and len(record.answers) != len(questions.plan.claims):
+        planned = len(questions.plan.claims)
+        raise RecordError(f"{_named(record)}: {len(record.answers)} answers to {planned} planned claims")
 
 
 def _claim(

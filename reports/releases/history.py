@@ -80,10 +80,8 @@ def read_history(folder: Path, known: Sequence[Known]) -> History:
     releases = []
     for name in sorted(recorded_releases(folder), key=in_order):
         record = read_release(record_path(folder, name))
-        if record.answers:
-            if record.key not in questions:
-                questions[record.key] = read_questions(questions_path(folder, record.key))
-            record = read_release(record_path(folder, name), questions[record.key])
+        if record.answers and record.key not in questions:
+            questions[record.key] = read_questions(questions_path(folder, record.key))
         releases.append(Release(record, _run(record, questions, known)))
     return History(tuple(releases), questions)
 

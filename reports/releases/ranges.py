@@ -56,8 +56,8 @@ def ranges(history: History, known: Sequence[Known]) -> tuple[Range, ...]:
     Two defects of two releases may violate one claim by effects of one size. A claim shows an entry beside its range
     only where none explains it whose range holds the release; a defect that has claims of its own is then still told.
     """
-    registered = [_registered(release.run, known) for release in history.releases]
-    return tuple(_range(history, entry, registered) for entry in known)
+    violated = [_violated(release.run, known) for release in history.releases]
+    return tuple(_range(history, entry, violated) for entry in known)
 
 
 def contradictions(history: History, known: Sequence[Known]) -> Iterator[str]:
@@ -78,14 +78,17 @@ def contradictions(history: History, known: Sequence[Known]) -> Iterator[str]:
                 yield f"{entry.id}: stated for {entry.releases}, and seen in {release.name}"
 
 
-def _registered(run: Run, known: Sequence[Known]) -> frozenset[str]:
-    """Violated claims of a run that an entry explains whose range holds its release, by id."""
+_Violated = Sequence[tuple[Claim, bool]]
+"""Violated claims of a run, each with whether an entry explains it whose range holds the release."""
+
+
+def _violated(run: Run, known: Sequence[Known]) -> _Violated:
     violated = (claim for claim in run.claims.values() if claim.verdict is Verdict.VIOLATED)
-    return frozenset(claim.id for claim in violated if known_violation(claim, known, run.torch_version))
+    return [(claim, known_violation(claim, known, run.torch_version) is not None) for claim in violated]
 
 
-def _range(history: History, entry: Known, registered: Sequence[frozenset[str]]) -> Range:
-    shown = [_showing(release.run, entry, by) for release, by in zip(history.releases, registered, strict=True)]
+def _range(history: History, entry: Known, violated: Sequence[_Violated]) -> Range:
+    shown = [_showing(release.run, entry, claims) for release, claims in zip(history.releases, violated, strict=True)]
     everywhere = frozenset().union(*shown)
     sightings = tuple(
         _sighting(release.run, shown_here, everywhere)
@@ -106,16 +109,11 @@ def _range(history: History, entry: Known, registered: Sequence[frozenset[str]])
     )
 
 
-def _showing(run: Run, entry: Known, registered: frozenset[str]) -> frozenset[str]:
+def _showing(run: Run, entry: Known, violated: _Violated) -> frozenset[str]:
     """Claims of a run that show a known violation, by id."""
-    anywhere = [msgspec.structs.replace(entry, releases="")]
-    others = frozenset[str]() if entry.is_about(run.torch_version) else registered
-
-    def shows(claim: Claim) -> bool:
-        violated = claim.verdict is Verdict.VIOLATED and claim.id not in others
-        return violated and known_violation(claim, anywhere, run.torch_version) is not None
-
-    return frozenset(name for name, claim in run.claims.items() if shows(claim))
+    anywhere, within = [msgspec.structs.replace(entry, releases="")], entry.is_about(run.torch_version)
+    open_ones = (claim for claim, registered in violated if within or not registered)
+    return frozenset(claim.id for claim in open_ones if known_violation(claim, anywhere, run.torch_version))
 
 
 def _sighting(run: Run, shown: frozenset[str], everywhere: frozenset[str]) -> Sighting:

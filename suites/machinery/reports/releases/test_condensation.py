@@ -10,6 +10,7 @@ import pytest
 from fixtures.record.claim import Effect, Unit, Verdict
 from fixtures.record.interface import Interface, Parameter
 from fixtures.record.release_record import Cost
+from fixtures.record.run_folder import RecordError
 from fixtures.record.schema import SCHEMA
 from fixtures.rules.known_violations import KNOWN_VIOLATIONS, read_known
 from fixtures.words.phrases import size
@@ -122,6 +123,23 @@ def test_a_run_that_asked_nothing_is_no_success():
     made = run(plan=plan(()))
     assert questions_of(made, KEY) is None
     assert condense(made, "2.13.0", KEY, None, Cost()).failure.reason == "the run ended, and nothing was asked"
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"key": "other"}, f"was asked by other suites (other) than {KEY}"),
+        ({"answers": (None,)}, "1 answers to 6 planned claims"),
+    ],
+)
+def test_answers_to_other_questions_are_refused(fields, says):
+    made = answering("2.13.0", *CLAIMS)
+    questions = questions_of(made, KEY)
+    record = msgspec.structs.replace(condense(made, "2.13.0", KEY, questions, Cost()), **fields)
+
+    with pytest.raises(RecordError) as error:
+        expand(record, questions, ())
+    assert str(error.value) == f"the record of 2.13.0: {says}"
 
 
 @pytest.mark.parametrize(
