@@ -101,14 +101,18 @@ def link_command(
 ) -> int:
     """Keep a session of the paired clock as a link of the speed chain; nox -s history -- --speed does."""
     link = link_of(read_pairing(timings), older, newer, key)
+    missing = lacking(link)
+    if link.pairing.verdict != "stop" and len(missing) == len(link.pairing.workloads):
+        raise CommandError(f"{older} -> {newer}: nothing was timed ({link.pairing.reason})")
     try:
         taken = write_link(into, link)
     except OSError as error:
         raise CommandError(f"{into}: cannot be written ({error.strerror})") from None
     for line in disagreements(read_links(into)):
         show(unwrapped(f"chain and long link disagree: {line}"))
-    missing = [f"; without a ratio: {name} ({why})" for name, why in lacking(link).items()]
-    show(unwrapped(f"{older} -> {newer}: {link.pairing.reason}; {taken:,} bytes{''.join(missing)}"))
+    show(unwrapped(f"{older} -> {newer}: {link.pairing.reason}; {taken:,} bytes"))
+    for name, why in missing.items():
+        show(unwrapped(f"  without a ratio: {name}: {why}"))
     return 0
 
 

@@ -6,13 +6,14 @@ import json
 
 import pytest
 
+from fixtures.clock.results import write_pairing
 from fixtures.record.claim import Effect, Unit
 from fixtures.record.release_record import questions_path, read_release, record_path, write_questions
 from reports.commands import command_line
 from reports.releases.condensation import questions_of
-from reports.releases.speed import write_link
+from reports.releases.speed import read_links, write_link
 from reports.verdict.gate import gate
-from suites.machinery.making.chains import link
+from suites.machinery.making.chains import link, pairing
 from suites.machinery.making.releases import KEY, answering, not_installed, write_history
 from suites.machinery.making.runs import claim, contract, failure, violated, write
 
@@ -77,6 +78,38 @@ def test_a_link_of_the_speed_chain_is_part_of_the_comparison(reports, history):
 
     assert code == 1
     assert "is slower: takes 1.49" in " ".join(out.split())
+
+
+def test_a_session_of_the_clock_is_kept_as_a_link(reports, tmp_path):
+    write_pairing(tmp_path / "timings.json", pairing({"init/a": (0.01, 0.02) * 3, "init/fused": ()}))
+    words = ("--older", "2.5.0", "--newer", "2.6.0", "--key", "clock", "--into", tmp_path)
+    code, out, _ = reports("link", tmp_path / "timings.json", *words)
+
+    assert code == 0
+    assert "  without a ratio: init/fused: the baseline cannot run it" in out
+    assert [(link.older, link.newer, link.key) for link in read_links(tmp_path)] == [("2.5.0", "2.6.0", "clock")]
+
+
+def test_a_long_link_that_disagrees_is_told_when_it_is_kept(reports, tmp_path):
+    steady, slower = (0.0, 0.01, -0.01, 0.0, 0.01, -0.01), (0.5, 0.51, 0.49, 0.5, 0.51, 0.49)
+    for older, newer in (("2.5.0", "2.6.0"), ("2.6.0", "2.7.1")):
+        write_link(tmp_path, link(older, newer, {"init/a": steady}))
+    write_pairing(tmp_path / "timings.json", pairing({"init/a": slower}))
+    words = ("--older", "2.5.0", "--newer", "2.7.1", "--key", "clock", "--into", tmp_path)
+
+    assert (
+        "chain and long link disagree: init/a, 2.5.0 -> 2.7.1: 1.000"
+        in reports("link", tmp_path / "timings.json", *words)[1]
+    )
+
+
+def test_a_session_in_which_nothing_was_timed_is_no_link(reports, tmp_path):
+    write_pairing(tmp_path / "timings.json", pairing({"init/a": ()}, verdict="no evidence", reason="no restarts"))
+    words = ("--older", "2.5.0", "--newer", "2.6.0", "--key", "clock", "--into", tmp_path)
+    code, _, err = reports("link", tmp_path / "timings.json", *words)
+
+    assert (code, read_links(tmp_path)) == (2, ())
+    assert "2.5.0 -> 2.6.0: nothing was timed (no restarts)" in err
 
 
 def test_a_link_of_other_builds_is_none_of_its(reports, history):
