@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import math
+import subprocess
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fixtures.history import bisection
-from fixtures.history.bisection import Changed, bisect, find, in_words, next_to_ask
+from fixtures.history.bisection import Changed, bisect, find, in_words, next_to_ask, states_of
 from fixtures.history.historian import Historian
 from fixtures.history.options import HistoryError, parse_options
+from fixtures.record.file_names import HISTORY, ROOT
+from suites.machinery.making.environments import FakeEnvironments
+from suites.machinery.making.releases import KEY, answering, not_installed, write_history
+from suites.machinery.making.runs import claim, violated
 
+CLAIM = claim()
 RELEASES = tuple(f"2.{minor}.0" for minor in range(2, 18))
 
 
@@ -108,12 +115,21 @@ class Answers:
         self.historian = Historian(environments, tmp_path, "key", parse_options([]))
         monkeypatch.setattr(Historian, "record", lambda _, release: self.record(release))
         monkeypatch.setattr(bisection, "states_of", lambda *_: dict(self.known))
-        monkeypatch.setattr(bisection, "has_no_questions", lambda *_: False)
+        monkeypatch.setattr(bisection, "has_questions", lambda *_: True)
         monkeypatch.setattr(bisection, "say", self.lines.append)
 
     def record(self, release):
         self.asked.append(release)
         self.known[release] = self.truth[release]
+
+
+def test_without_any_record_the_newest_is_asked_first_and_draws_the_plan(monkeypatch, tmp_path):
+    answers = Answers(monkeypatch, tmp_path, mended_in("2.13.0"), lambda pre: RELEASES)
+    monkeypatch.setattr(bisection, "has_questions", lambda *_: False)
+    find("weights.a/b", answers.historian)
+
+    assert answers.asked[:2] == ["2.17.0", "2.2.0"]
+    assert len(answers.asked) == len({*answers.asked})
 
 
 def test_between_two_releases_nightlies_are_asked(monkeypatch, tmp_path):
@@ -143,3 +159,35 @@ def test_a_claim_that_never_changed_is_said_so(monkeypatch, tmp_path):
     find("weights.a/b", answers.historian)
 
     assert answers.lines[-1] == "weights.a/b: holds from 2.2.0 to 2.17.0, no release changed it"
+
+
+def told(folder, *words):
+    """States of a claim, as the command asks the reports for them."""
+    environments = FakeEnvironments(folder / "store", ())
+    return states_of(CLAIM.id, Historian(environments, folder, KEY, parse_options(words)))
+
+
+@pytest.mark.subprocess
+def test_states_are_told_by_the_records(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    history = tmp_path / HISTORY
+    write_history(history, {"2.5.1": answering("2.5.1", violated())}, key="earlier suites")
+    write_history(history, {"2.6.0": answering("2.6.0", CLAIM), "2.1.0": not_installed("2.1.0")})
+    assert told(tmp_path) == {"2.1.0": "no evidence", "2.5.1": "violated", "2.6.0": "holds"}
+
+
+def test_records_of_other_suites_tell_nothing_where_all_are_to_be_asked_again(tmp_path, monkeypatch):
+    said = json.dumps({"2.5.1": {"state": "violated", "key": "other"}, "2.6.0": {"state": "holds", "key": KEY}})
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess((), 0, said, ""))
+
+    assert told(tmp_path) == {"2.5.1": "violated", "2.6.0": "holds"}
+    assert told(tmp_path, "--again") == {"2.6.0": "holds"}
+
+
+def test_a_claim_that_nobody_makes_is_refused_in_one_line(tmp_path, monkeypatch):
+    said = "error: weights.a/b: no recorded release has such a claim\n"
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess((), 2, "", said))
+
+    with pytest.raises(HistoryError) as error:
+        told(tmp_path)
+    assert str(error.value) == "weights.a/b: no recorded release has such a claim"
