@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 import pytest
 
 from fixtures.record import release_record
 from fixtures.record.claim import Unit, Verdict
 from fixtures.record.compression import pack, packed, read_stored
+from fixtures.record.file_names import HISTORY, ROOT
 from fixtures.record.release_record import (
     HISTORY_SCHEMA,
     Answer,
@@ -136,3 +139,18 @@ def test_a_record_is_written_whole_or_not_at_all(history, monkeypatch):
 
     assert read_release(record_path(history, "2.13.0")) == RECORD
     assert not [*history.glob(".*")]
+
+
+MOST_OF_ALL = 2_500_000
+"""Bytes that a repository bears for the whole history."""
+
+OF_A_MACHINE = re.compile(r"(?<![\w-])/(?:home|root|tmp|work)/")
+"""What torch was built in (/opt/rh/.../root/usr/bin) is no folder of the machine that asked it."""
+
+
+def test_the_history_of_this_checkout_is_small_and_names_no_folder_of_a_machine():
+    files = [*(ROOT / HISTORY).glob("*")]
+
+    assert sum(file.stat().st_size for file in files) <= MOST_OF_ALL
+    assert all(file.stat().st_size <= release_record.MOST_BYTES for file in files)
+    assert not [file.name for file in files if OF_A_MACHINE.search(read_stored(file.with_suffix("")).decode())]
