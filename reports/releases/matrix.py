@@ -18,15 +18,17 @@ class State(Kinds):
     """State of a claim, or of a cell, in one release.
 
     Attributes:
+        sign: in a cell, for those who see no colour.
         meaning: in words.
     """
 
+    sign: str
     meaning: str
 
-    VIOLATED = "violated", "a claim is violated"
-    NO_EVIDENCE = "no evidence", "none of the claims was decided"
-    HOLDS = "holds", "every claim that was decided holds"
-    NOT_ASKED = "not asked", "the suites that asked this release had no such question"
+    VIOLATED = "violated", "✕", "a claim is violated"
+    NO_EVIDENCE = "no evidence", "?", "none of the claims was decided"
+    HOLDS = "holds", "·", "every claim that was decided holds"
+    NOT_ASKED = "not asked", "–", "the suites that asked this release had no such question, or could not ask it"
 
 
 _OF_VERDICT = {

@@ -18,15 +18,17 @@ class Sighting(Kinds):
     """Sighting of a known violation in one release.
 
     Attributes:
+        sign: in a cell, for those who see no colour.
         meaning: in words.
     """
 
+    sign: str
     meaning: str
 
-    SEEN = "seen", "a claim is violated as the entry says"
-    GONE = "gone", "a claim that shows it elsewhere holds, and none shows it"
-    OTHERWISE = "otherwise", "the claims that show it elsewhere are violated, and not as the entry says"
-    UNTOLD = "untold", "the claims that show it elsewhere were not asked, or not decided"
+    SEEN = "seen", "✕", "a claim is violated as the entry says"
+    GONE = "gone", "·", "a claim that shows it elsewhere holds, and none shows it"
+    OTHERWISE = "otherwise", "≠", "the claims that show it elsewhere are violated, and not as the entry says"
+    UNTOLD = "untold", "\N{EN DASH}", "the claims that show it elsewhere were not asked, or not decided"
 
 
 @dataclass(frozen=True)
