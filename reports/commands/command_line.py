@@ -20,6 +20,7 @@ from fixtures.rules.policy import DEFAULT_POLICY, PolicyError, read_policy
 from fixtures.rules.waivers import read_waivers
 from fixtures.words.console import CommandError, carry_out, show
 from fixtures.words.layout import unwrapped
+from reports.commands.history import history_command
 from reports.commands.releases import claim_command, compare_command, condense_command, link_command
 from reports.commands.run_folders import accept_command, merge_command
 from reports.comparison.changes import Incomparable
@@ -37,8 +38,8 @@ from reports.view.session import session_view
 
 ACCEPTED = (
     "python -m reports gate BASE_RUN CANDIDATE_RUN, show RUN, policy, accept RUN --as NAME, "
-    "merge RUN RUN --into FOLDER, compare RELEASE RELEASE, claim CLAIM, condense RUN --release VERSION --key KEY, "
-    "link TIMINGS --older VERSION --newer VERSION --key KEY"
+    "merge RUN RUN --into FOLDER, history, compare RELEASE RELEASE, claim CLAIM, "
+    "condense RUN --release VERSION --key KEY, link TIMINGS --older VERSION --newer VERSION --key KEY"
 )
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -104,6 +105,7 @@ def policy_command() -> int:
 
 app.command("accept")(accept_command)
 app.command("merge")(merge_command)
+app.command("history")(history_command)
 app.command("compare")(compare_command)
 app.command("claim")(claim_command)
 app.command("condense")(condense_command)

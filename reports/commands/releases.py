@@ -32,12 +32,12 @@ from fixtures.words.layout import item, section, text, unwrapped
 from fixtures.words.phrases import measured
 from reports.releases.condensation import Uncondensable, condense, questions_of
 from reports.releases.expansion import LEFT_OUT
-from reports.releases.history import Release, read_history
+from reports.releases.history import read_history
 from reports.releases.matrix import State, state_of
-from reports.releases.speed import SpeedLink, disagreements, lacking, link_between, link_of, read_links, write_link
+from reports.releases.speed import disagreements, lacking, link_of, read_links, write_link
 from reports.renderers.terminal import gate_page
-from reports.verdict.gate import gate
 from reports.view.gate import gate_view
+from reports.view.steps import gated
 
 RECORDS = ROOT / HISTORY
 
@@ -83,9 +83,7 @@ def compare_command(
     known = read_known(KNOWN_VIOLATIONS)
     found = read_history(history, known)
     before, after = (found.release(name) for name in (baseline, candidate))
-    _refuse_other_suites(before, after)
-    link = link_between(read_links(history), baseline, candidate)
-    verdict = gate(before.run, after.run, pairing=link.pairing if link and _timed_both(link, before, after) else None)
+    verdict = gated(before, after, read_links(history))
     view = gate_view(verdict, before.run, after.run, references={entry.id: entry.reference for entry in known})
     missing = section("Not in the records", item(text(f"{LEFT_OUT}: nox -s gate compares them")))
     show(Group(gate_page(view), *missing))
@@ -162,19 +160,3 @@ def _ending(record: ReleaseRecord) -> str:
     counted = Counter(answer.verdict if answer else Verdict.NO_EVIDENCE for answer in record.answers)
     told = [f"{counted[verdict]} {verdict}" for verdict in Verdict] if record.answers else ["no claims"]
     return ", ".join([*told, *([record.failure.reason] if record.failure else [])])
-
-
-def _timed_both(link: SpeedLink, before: Release, after: Release) -> bool:
-    """Tell whether a link timed the builds that were asked: an index may have several of one release."""
-    timed = [side.get("torch") for side in (link.pairing.baseline, link.pairing.candidate)]
-    return timed == [release.run.torch_version for release in (before, after)]
-
-
-def _refuse_other_suites(before: Release, after: Release) -> None:
-    keys = before.record.key, after.record.key
-    if keys[0] != keys[1] and before.record.answers and after.record.answers:
-        older = min((before, after), key=lambda release: release.record.made)
-        raise CommandError(
-            f"{before.name} and {after.name} were asked by other suites ({keys[0]} and {keys[1]}): "
-            f"nox -s history -- --releases {older.name} asks again"
-        )

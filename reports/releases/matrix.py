@@ -28,7 +28,11 @@ class State(Kinds):
     VIOLATED = "violated", "✕", "a claim is violated"
     NO_EVIDENCE = "no evidence", "?", "none of the claims was decided"
     HOLDS = "holds", "·", "every claim that was decided holds"
-    NOT_ASKED = "not asked", "–", "the suites that asked this release had no such question, or could not ask it"
+    NOT_ASKED = (
+        "not asked",
+        "\N{EN DASH}",
+        "the release could not be asked, or not this question",
+    )
 
 
 _OF_VERDICT = {

@@ -12,7 +12,9 @@ from fixtures.words.phrases import plural
 from reports.releases.expansion import LEFT_OUT
 from reports.releases.history import History, Release
 from reports.releases.ranges import ranges
+from reports.releases.speed import SpeedLink, lacking, speed_lines
 from reports.verdict.gate import STAGES, plan_options
+from reports.verdict.speed import interval
 from reports.view.known_ranges import KnownView, known_views
 from reports.view.matrix import ClaimPath, RowView, Standing, StreamPath, claim_paths, row_views, stream_paths
 from reports.view.steps import StepView, step_views
@@ -41,10 +43,27 @@ class Column:
 
 @dataclass(frozen=True)
 class SpeedLine:
-    """Time of one workload beside the oldest release that was timed, for each release; None where it was not."""
+    """Time of one workload over releases.
+
+    Attributes:
+        releases: those in which any workload was timed, oldest first.
+        points: beside that of the oldest release in which it was timed, with its interval; None where it was not.
+        left_out: where and why it was not timed, a sentence each.
+    """
 
     workload: str
+    releases: tuple[str, ...]
     points: tuple[Interval | None, ...]
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """Ratio of each release in which it was timed, in words, oldest first."""
+        return tuple(
+            f"{interval(point.value, point.low, point.high)} in {name}"
+            for name, point in zip(self.releases, self.points, strict=True)
+            if point
+        )
 
 
 @dataclass(frozen=True)
@@ -63,7 +82,7 @@ class HistoryView:
         facts: when and by what the records were made, in words, by name.
         made: UTC day of the newest record.
         left_out: sentence on what records cannot show.
-        suite_options: options by which a suite asks what the newest release was asked; "" where none was.
+        suite_options: options by which a suite asks what the newest release was asked; none where none was.
     """
 
     columns: tuple[Column, ...]
@@ -99,7 +118,7 @@ def history_view(
     history: History,
     known: Sequence[Known],
     snippets: Mapping[str, str],
-    speed: Mapping[str, Sequence[Interval | None]] | None = None,
+    links: Sequence[SpeedLink] = (),
 ) -> HistoryView:
     """Gather what the records have to say.
 
@@ -107,7 +126,7 @@ def history_view(
         history: the records.
         known: violations that are registered today.
         snippets: code that shows each of them outside the suites, by id.
-        speed: time of each workload beside that of the oldest release, for each release; None without a chain.
+        links: of the speed chain.
     """
     rows = row_views(history)
     paths = tuple(claim_paths(history, rows))
@@ -121,17 +140,29 @@ def history_view(
         streams=tuple(stream_paths(runs)),
         recorded_streams=len({key for run in runs for key in run.digests}),
         known=known_views(ranges(history, known), names, snippets),
-        steps=tuple(step_views(history, paths)),
-        speed=tuple(SpeedLine(name, tuple(points)) for name, points in (speed or {}).items()),
+        steps=tuple(step_views(history, paths, links)),
+        speed=tuple(_speed(links, names)),
         facts=dict(_facts(history)),
         made=max((release.record.made for release in history.releases), default="")[:10],
-        left_out=f"{LEFT_OUT}; what a claim that holds measured, beside its state; seconds",
+        left_out=LEFT_OUT,
         suite_options=plan_options(plan) if plan else {},
     )
 
 
+def _speed(links: Sequence[SpeedLink], names: Sequence[str]) -> Iterator[SpeedLine]:
+    timed = [name for name in names if any(name in (link.older, link.newer) for link in links)]
+    for workload, points in speed_lines(links, timed).items():
+        missing = [
+            f"not timed over {link.older} -> {link.newer}: {why}"
+            for link in links
+            if (why := lacking(link).get(workload))
+        ]
+        told = (Interval(point.ratio, point.low, point.high) if point else None for point in points)
+        yield SpeedLine(workload, tuple(timed), tuple(told), tuple(missing))
+
+
 def _column(release: Release) -> Column:
-    record, failure = release.record, release.record.failure
+    failure = release.record.failure
     why = f"{STAGES[failure.stage]}: {failure.reason}" if failure else ""
     return Column(
         name=release.name,
@@ -147,7 +178,7 @@ def _facts_of(release: Release) -> Iterator[tuple[str, str]]:
     record, environment = release.record, release.record.environment
     if environment:
         yield "torch", str(environment.torch.get("version", ""))
-        yield "Python", environment.python
+        yield "Python", environment.python.partition(" ")[0]
         yield "processor", str(environment.machine.get("cpu", "unknown"))
         yield "numpy", environment.packages.get("numpy", "none")
     yield "recorded", record.made
@@ -163,12 +194,13 @@ def _facts(history: History) -> Iterator[tuple[str, str]]:
     plans = [release.run.plan for release in history.releases if release.run.plan]
     environments = [record.environment for record in records if record.environment]
     answered = sum(bool(release.run.claims) for release in history.releases)
-    yield "releases", f"{plural(answered, 'release')} asked, {len(records) - answered} that could not be"
+    left = len(records) - answered
+    yield "asked", plural(answered, "release") + (f", {left} that could not be" if left else "")
     if records:
         days = sorted(record.made[:10] for record in records)
         yield "recorded", days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}"
     if plans:
-        yield "claims", ", ".join(dict.fromkeys(plural(len(plan.claims), "claim") + " each" for plan in plans))
+        yield "claims", f"{_each(len(plan.claims) for plan in plans)} each"
         yield "tier", _each(plan.tier for plan in plans)
         yield "seed", _each(plan.seed for plan in plans)
         yield "devices", _each(", ".join(plan.devices) for plan in plans)
@@ -178,7 +210,7 @@ def _facts(history: History) -> Iterator[tuple[str, str]]:
     sizes = [record.cost.gigabytes for record in records]
     yield "gigabytes", f"{sum(sizes):.0f} in all, one environment at a time, the largest {max(sizes, default=0.0):.1f}"
     if environments:
-        yield "Python", _each(environment.python for environment in environments)
+        yield "Python", _each(environment.python.partition(" ")[0] for environment in environments)
         yield "processor", _each(environment.machine.get("cpu", "unknown") for environment in environments)
 
 

@@ -20,6 +20,7 @@ class KnownView:
         mended_in: in words; that it is still there, or what else is known.
         sightings: one for each release, oldest first.
         reference: where it is discussed.
+        is_found: whether the file of findings has an anchor of it.
         code: that shows it outside the suites; "" where nobody wrote any.
     """
 
@@ -31,6 +32,7 @@ class KnownView:
     mended_in: str
     sightings: tuple[Sighting, ...]
     reference: str
+    is_found: bool
     code: str
 
     @property
@@ -57,6 +59,7 @@ def known_views(found: Sequence[Range], releases: Sequence[str], snippets: Mappi
             mended_in=_mended_in(one, releases),
             sightings=one.sightings,
             reference=one.entry.reference,
+            is_found=one.entry.id in snippets,
             code=snippets.get(one.entry.id, ""),
         )
         for one in found
@@ -69,9 +72,7 @@ def _first_seen(found: Range, releases: Sequence[str]) -> str:
         return "in no record"
     if found.gone_before:
         return f"{found.first_seen} (not in {found.gone_before})"
-    told = [
-        name for name, sighting in zip(releases, found.sightings, strict=True) if sighting is not Sighting.UNTOLD
-    ]
+    told = [name for name, sighting in zip(releases, found.sightings, strict=True) if sighting is not Sighting.UNTOLD]
     oldest = " or before" if told[0] == found.first_seen else ""
     return found.first_seen + oldest
 

@@ -1,4 +1,4 @@
-"""The history's matrix in words: its cells, its rows by suite, and every claim or stream that is not the same always."""
+"""The history's matrix in words: cells, rows by suite, and each claim and stream that is not always the same."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from reports.comparison.kinds import Kinds
 from reports.releases.history import History
 from reports.releases.matrix import Cell, Row, State, matrix, state_of
 from reports.view.claims import Reading, reading
+
+STATES = tuple(State)
 
 
 class Standing(Kinds):
