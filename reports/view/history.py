@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from fixtures.record.claim import Verdict
 from fixtures.rules.known_violations import Known
-from fixtures.words.phrases import plural
 from reports.releases.expansion import LEFT_OUT
 from reports.releases.history import History, Release
 from reports.releases.ranges import ranges
@@ -195,12 +194,12 @@ def _facts(history: History) -> Iterator[tuple[str, str]]:
     environments = [record.environment for record in records if record.environment]
     answered = sum(bool(release.run.claims) for release in history.releases)
     left = len(records) - answered
-    yield "asked", plural(answered, "release") + (f", {left} that could not be" if left else "")
+    yield "releases", f"{answered} asked" + (f", {left} that could not be" if left else "")
     if records:
         days = sorted(record.made[:10] for record in records)
         yield "recorded", days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}"
     if plans:
-        yield "claims", f"{_each(len(plan.claims) for plan in plans)} each"
+        yield "claims", f"{_each(len(plan.claims) for plan in plans)} of each"
         yield "tier", _each(plan.tier for plan in plans)
         yield "seed", _each(plan.seed for plan in plans)
         yield "devices", _each(", ".join(plan.devices) for plan in plans)

@@ -330,7 +330,8 @@
     parts.push(element("h3", "", groups.length ? "Claims that are no longer as they were" : "No claim is other than it was"));
     const list = element("ul", "changed");
     list.append(...groups.map(group));
-    parts.push(list, ...streamsBetween(from, to));
+    if (groups.length) parts.push(list);
+    parts.push(...streamsBetween(from, to));
     parts.push(element("p", "faint", `Not in the records: ${data.left}. With all of it, after some minutes:`));
     parts.push(command(`nox -s gate -- --baseline ${releases[older].name} --candidate ${releases[newer].name}`));
     return parts;
