@@ -188,7 +188,7 @@ def _facts_of(release: Release) -> Iterator[tuple[str, str]]:
 
 
 def _facts(history: History) -> Iterator[tuple[str, str]]:
-    """When and by what the records were made."""
+    """Facts on the making of the records, by name."""
     records = [release.record for release in history.releases]
     plans = [release.run.plan for release in history.releases if release.run.plan]
     environments = [record.environment for record in records if record.environment]

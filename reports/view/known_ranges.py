@@ -37,7 +37,7 @@ class KnownView:
 
     @property
     def is_seen(self) -> bool:
-        """Whether any release shows it."""
+        """Verdict of the records: a release shows it."""
         return Sighting.SEEN in self.sightings
 
 

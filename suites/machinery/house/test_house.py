@@ -90,7 +90,7 @@ ROOMS: dict[str, set[str]] = {
     "reports.view": {
         *("fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.words", "fixtures.clock"),
         *("fixtures.weights", "fixtures.training", "fixtures.model"),
-        *("reports.comparison", "reports.drift", "reports.model", "reports.verdict"),
+        *("reports.comparison", "reports.drift", "reports.model", "reports.verdict", "reports.releases"),
     },
     "reports.renderers": {
         *("fixtures.record", "fixtures.statistics", "fixtures.words"),
@@ -317,7 +317,16 @@ PROSE = (".md", ".toml", ".yml", ".css", ".js", ".j2")
 NAMED = re.compile(r"(?<![\w/.{}<*-])((?:[\w.-]+/)*[\w-]+\.(?:py|toml|md|yml|j2|js|css))\b(?!\()")
 
 OF_OTHERS = {
-    *("file.py", "my_init.py", "my_model.py", "my_sharded.py", "policy.toml", "waivers.toml"),
+    *(
+        "file.py",
+        "HISTORY.md",
+        "reports/HISTORY.md",
+        "my_init.py",
+        "my_model.py",
+        "my_sharded.py",
+        "policy.toml",
+        "waivers.toml",
+    ),
     *("ci/waivers.toml", "ci/my_model.py", "verdict.md", "OWNER/kaiming-gate/.github/workflows/gate.yml"),
 }
 """Files of a user's, of torch's, or that a run writes."""

@@ -8,6 +8,7 @@ import pytest
 
 from fixtures.clock.results import write_pairing
 from fixtures.record.claim import Effect, Unit
+from fixtures.record.file_names import HISTORY_MARKDOWN, HISTORY_PAGE
 from fixtures.record.release_record import questions_path, read_release, record_path, write_questions
 from reports.commands import command_line
 from reports.releases.condensation import questions_of
@@ -196,3 +197,28 @@ def test_a_run_cut_short_is_kept_as_such(reports, tmp_path):
 
     assert code == 0
     assert "crashed (SIGSEGV)" in out
+
+
+def test_the_page_and_its_markdown_are_drawn_from_the_records(reports, history, tmp_path):
+    code, out, _ = reports("history", "--records", history, "--into", tmp_path / "new" / "folder")
+
+    assert code == 0
+    assert out.startswith("2 releases: ")
+    for name in (HISTORY_PAGE, HISTORY_MARKDOWN):
+        assert "2.13.0" in (tmp_path / "new" / "folder" / name).read_text(encoding="utf-8")
+
+
+def test_without_records_no_page_is_drawn(reports, tmp_path):
+    code, _, err = reports("history", "--records", tmp_path / "none", "--into", tmp_path)
+
+    assert (code, list(tmp_path.iterdir())) == (2, [])
+    assert "no release has a record there; nox -s history makes them" in err
+
+
+def test_a_page_that_cannot_be_written_is_said_in_one_line(reports, history, tmp_path):
+    (tmp_path / "file").touch()
+    code, _, err = reports("history", "--records", history, "--into", tmp_path / "file")
+
+    assert code == 2
+    assert "cannot be written" in err
+    assert len(err.splitlines()) == 1

@@ -78,7 +78,7 @@ def test_no_release_that_answered_is_a_page_too(tmp_path):
 
 
 def changes_of(document: dict, older: int, newer: int) -> dict[str, str]:
-    """What the script makes of the claims of two releases, by subject."""
+    """Classification that the script gives to the claims of two releases, by id."""
     (step,) = [step for step in document["steps"] if step[:2] == [older, newer]]
     texts, usual = document["texts"], {(a, b): change for a, b, change in document["usual"]}
     told = {place: int(change) for change, places in step[5].items() for place in places}
