@@ -27,6 +27,7 @@ from fixtures.environments.sides import Framework, SideError, parse_candidate, p
 from fixtures.gate.command import ASKED, environments_of, run_gate  # noqa: E402 - found only after the line above
 from fixtures.gate.options import TIMEOUT_SECONDS  # noqa: E402
 from fixtures.gate.suite_run import new_run_folder, run_suite  # noqa: E402
+from fixtures.history.command import run_history  # noqa: E402
 from fixtures.record.file_names import FAULTS, RUNS  # noqa: E402
 
 ENVIRONMENTS = environments_of(ROOT)
@@ -133,6 +134,12 @@ def calibrate(session: nox.Session) -> None:
         environments = {torch: held.enter_context(_held(session, groups[torch], pinned(torch))) for torch in groups}
         known = [f"--python={torch}={environment.python}" for torch, environment in environments.items()]
         _run(session, environments[PROJECT.baseline], "suites.machinery.clock.calibration", *known, *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def history(session: nox.Session) -> None:
+    """Keep a record of each release of torch, one environment at a time: nox -s history -- --releases 2.2.0..2.14.1."""
+    sys.exit(run_history(session.posargs, root=ROOT))
 
 
 @nox.session(venv_backend="none")

@@ -20,6 +20,8 @@ from fixtures.rules.policy import DEFAULT_POLICY, PolicyError, read_policy
 from fixtures.rules.waivers import read_waivers
 from fixtures.words.console import CommandError, carry_out, show
 from fixtures.words.layout import unwrapped
+from reports.commands.history import history_command
+from reports.commands.releases import claim_command, compare_command, condense_command, link_command
 from reports.commands.run_folders import accept_command, merge_command
 from reports.comparison.changes import Incomparable
 from reports.comparison.false_alarms import PromiseBroken
@@ -35,7 +37,9 @@ from reports.view.run import run_view
 from reports.view.session import session_view
 
 ACCEPTED = (
-    "python -m reports gate BASE_RUN CANDIDATE_RUN, show RUN, policy, accept RUN --as NAME, merge RUN RUN --into FOLDER"
+    "python -m reports gate BASE_RUN CANDIDATE_RUN, show RUN, policy, accept RUN --as NAME, "
+    "merge RUN RUN --into FOLDER, history, compare RELEASE RELEASE, claim CLAIM, "
+    "condense RUN --release VERSION --key KEY, link TIMINGS --older VERSION --newer VERSION --key KEY"
 )
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -101,6 +105,11 @@ def policy_command() -> int:
 
 app.command("accept")(accept_command)
 app.command("merge")(merge_command)
+app.command("history")(history_command)
+app.command("compare")(compare_command)
+app.command("claim")(claim_command)
+app.command("condense")(condense_command)
+app.command("link")(link_command)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -15,7 +15,7 @@ from reports.view.model import in_short
 
 def bottom_line(verdict: GateVerdict) -> str:
     """One sentence that ends with a full stop."""
-    parts = [*_claims(verdict), *_drifted(verdict), *_model(verdict), _speed(verdict)]
+    parts = [*_claims(verdict), *_drifted(verdict), *_model(verdict), speed_in_short(verdict)]
     return f"{verdict.outcome.meaning}: {'; '.join(parts)}."
 
 
@@ -43,8 +43,8 @@ def _model(verdict: GateVerdict) -> Iterator[str]:
         yield in_short(verdict.model, verdict.reasons)
 
 
-def _speed(verdict: GateVerdict) -> str:
-    """The required workloads; the others decide nothing."""
+def speed_in_short(verdict: GateVerdict) -> str:
+    """Outcome of the required workloads in a few words; the others decide nothing."""
     pairing, policy = verdict.speed, verdict.policy.speed
     if pairing is None:
         return "speed was not measured"

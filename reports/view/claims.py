@@ -91,14 +91,15 @@ def _row(change: ClaimChange, outcome: Outcome | None) -> ClaimRow:
         subject=subject.key if subject else change.id,
         dtype=subject.dtype if subject else "",
         device=subject.device if subject else "",
-        baseline=_reading(change.baseline),
-        candidate=_reading(change.candidate),
+        baseline=reading(change.baseline),
+        candidate=reading(change.candidate),
         outcome=outcome,
         seconds=change.candidate.seconds if change.candidate else 0.0,
     )
 
 
-def _reading(claim: Claim | None) -> Reading | None:
+def reading(claim: Claim | None) -> Reading | None:
+    """Put one side's answer into words; None without a finding."""
     if claim is None:
         return None
     counted = claim.effect is not None and not (claim.p is None and claim.note)

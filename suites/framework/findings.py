@@ -16,7 +16,7 @@ from fixtures.record.plan import Case
 from fixtures.record.question import Question
 from fixtures.record.schema import SCHEMA
 from fixtures.record.subject import seed_for
-from fixtures.rules.known_violations import Known
+from fixtures.rules.known_violations import Known, known_violation
 from fixtures.statistics.judgement import CONFIRMATION_FACTOR, Judgement, judge
 
 Evidence = TypeVar("Evidence")
@@ -121,9 +121,7 @@ class Findings:
             seed=self.seed("screen"),
         )
         if claim.verdict is Verdict.VIOLATED:
-            fields, torch_version = claim.subject.fields, self.torch_version
-            covering = (entry for entry in self.known if entry.covers(claim.family, fields, torch_version))
-            claim = replace(claim, known=next((entry.id for entry in covering if entry.explains(claim)), None))
+            claim = replace(claim, known=known_violation(claim, self.known, self.torch_version))
         self.claims.append(claim)
 
     def finished(self) -> list[Claim]:

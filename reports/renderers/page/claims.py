@@ -62,13 +62,14 @@ def claim_list(claims: Iterable[ClaimRow], references: Mapping[str, str], most_b
     return ClaimList(document, place, about, len(ordered) - shown)
 
 
-class _Texts:
+class Texts:
     """Every text once."""
 
     def __init__(self) -> None:
         self.index: dict[str, int] = {"": 0}
 
     def __call__(self, text: str) -> int:
+        """Index of a text, made safe to show."""
         return self.index.setdefault(printable(text), len(self.index))
 
 
@@ -86,7 +87,7 @@ READINGS = {
 
 
 def _document(claims: Sequence[ClaimRow], references: Mapping[str, str]) -> str:
-    texts = _Texts()
+    texts = Texts()
     subjects: dict[str, list[int]] = {}
     numbers: dict[str, int] = {}
     rows: list[list[Any]] = []
@@ -111,7 +112,7 @@ def _document(claims: Sequence[ClaimRow], references: Mapping[str, str]) -> str:
     return safe_json(document)
 
 
-def _side(side: Reading | None, texts: _Texts) -> list[int] | None:
+def _side(side: Reading | None, texts: Texts) -> list[int] | None:
     """Texts of one side, in the order of READINGS."""
     return None if side is None else [texts(getattr(side, field)) for field in READINGS.values()]
 

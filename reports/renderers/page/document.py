@@ -1,34 +1,24 @@
-"""The page put together: its template, style and script, and the policy that keeps anything else from running."""
+"""The page of a gate put together: its template, its drawings and the data of its script."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
 from collections.abc import Callable, Iterator
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from fixtures.record.choices import SUITES
 from fixtures.record.safe_text import printable
-from fixtures.words.phrases import plural
 from reports.renderers.page import plots
 from reports.renderers.page.claims import ClaimList, claim_list, safe_json
+from reports.renderers.page.frame import LONGEST, framed, source
 from reports.renderers.page.svg import Drawings
 from reports.view.evidence import Evidence, Picture
 from reports.view.forests import CANDIDATE, Forest
 from reports.view.gate import GateView
 from reports.view.model import place_of
-
-TEMPLATES = Path(__file__).with_name("templates")
-
-LONGEST = 5000
-"""Characters of one text: a command with a path in it."""
 
 OPEN_PLOTS = 4
 """Subjects whose weights are shown at once; the others are folded away."""
@@ -61,31 +51,25 @@ PLOTS: dict[str, Callable[[Any], Figure]] = {
 def render_page(view: GateView, evidence: Evidence) -> str:
     """The whole page."""
     claims = claim_list(view.claims, view.references)
-    script = Markup((TEMPLATES / "page.js").read_text(encoding="utf-8"))
     drawings = Drawings()
     with plots.drawing():
         drawn = dict(_drawn(evidence, drawings))
-    style = Markup((TEMPLATES / "page.css").read_text(encoding="utf-8") + drawings.css())
-    return (
-        _environment()
-        .get_template("page.html.j2")
-        .render(
-            view=view,
-            evidence=evidence,
-            drawn=drawn,
-            guards=any(CANDIDATE not in row.sides for row in evidence.speed.rows),
-            policy=Markup(_security_policy(style, script)),
-            style=style,
-            script=script,
-            data=Markup(_document(claims, view)),
-            rows=[len(claims.rows(reason.names)) for reason in view.reasons],
-            left_out=claims.left_out,
-            open_plots=OPEN_PLOTS,
-            most_drifts=MOST_DRIFTS,
-            most_modules=MOST_MODULES,
-            most_tensors=MOST_TENSORS,
-            limit=place_of(1.0),
-        )
+    return framed(
+        "page.html.j2",
+        style=source("page.css") + drawings.css(),
+        script=source("elements.js", "page.js"),
+        data=_document(claims, view),
+        view=view,
+        evidence=evidence,
+        drawn=drawn,
+        guards=any(CANDIDATE not in row.sides for row in evidence.speed.rows),
+        rows=[len(claims.rows(reason.names)) for reason in view.reasons],
+        left_out=claims.left_out,
+        open_plots=OPEN_PLOTS,
+        most_drifts=MOST_DRIFTS,
+        most_modules=MOST_MODULES,
+        most_tensors=MOST_TENSORS,
+        limit=place_of(1.0),
     )
 
 
@@ -110,40 +94,6 @@ def _forest(found: Forest, drawings: Drawings) -> Iterator[Markup]:
         yield drawings.draw(
             plots.forest(found, rows), found.title, f"{len(rows)} rows, {wrong} of them marked as wrong"
         )
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        finalize=_shown,
-        undefined=jinja2.StrictUndefined,
-    )
-    made.filters["grouped"] = lambda count: Markup(f"{count:_}".replace("_", "&#8239;"))
-    made.filters["counted"] = plural
-    made.filters["sentence"] = lambda text: f"{text[:1].upper()}{text[1:]}"
-    made.filters["tone"] = lambda outcome: outcome.replace(" ", "-")
-    return made
-
-
-def _shown(value: object) -> object:
-    """Clean whatever is put into the page: our own markup stays as it is, all else is one line of plain text.
-
-    Control characters would hide text or turn its direction, which escaping leaves alone.
-    """
-    if isinstance(value, Markup):
-        return value
-    return "" if value is None else printable(value, LONGEST)
-
-
-def _security_policy(style: str, script: str) -> str:
-    """Nothing runs or is loaded but the page's own style and script, told by their hashes."""
-    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)]
-    return (
-        f"default-src 'none'; style-src 'sha256-{hashes[0]}'; script-src 'sha256-{hashes[1]}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
 
 
 def _document(claims: ClaimList, view: GateView) -> str:

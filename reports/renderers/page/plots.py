@@ -16,11 +16,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter
 
+from fixtures.record.safe_text import printable
 from fixtures.statistics.formats import FloatArray
 from reports.renderers.page.svg import COLOURS
 from reports.view.curves import Curves, Strain
 from reports.view.depths import Bands
 from reports.view.forests import BASELINE, CANDIDATE, Forest, Row
+from reports.view.history import SpeedLine
 from reports.view.marginals import Marginal, band
 from reports.view.model import Clouds
 from reports.view.timings import Interval
@@ -442,6 +444,43 @@ def _ratio_ticks(farthest: float) -> list[float]:
         if math.log(factor / ticks[-1]) > farthest / 3.5 and math.log(factor) <= farthest:
             ticks.append(factor)
     return [*(1 / tick for tick in reversed(ticks[1:])), *ticks]
+
+
+def over_releases(line: SpeedLine) -> Figure:
+    """Time of a workload beside the oldest release, over all that were timed, with its interval; gaps without one."""
+    figure, axes = _axes(128, left=40)
+    points = [(place, point) for place, point in enumerate(line.points) if point]
+    ends = [end for _, point in points for end in (point.low, point.high)]
+    farthest = max(LEAST_SPAN, *(1.08 * abs(math.log(end)) for end in ends)) if ends else LEAST_SPAN
+    axes.axhline(1, color=INK, linestyle=DASHED, linewidth=1, zorder=2)
+    gaps = np.full((3, len(line.points)), np.nan)
+    for place, point in points:
+        gaps[:, place] = point.low, point.value, point.high
+    places = np.arange(len(line.points))
+    axes.fill_between(places, gaps[0], gaps[2], color=COLOURS["inner-band"], linewidth=0, zorder=1)
+    axes.vlines(places, gaps[0], gaps[2], color=COLOURS["candidate"], linewidth=1, zorder=3)
+    axes.plot(places, gaps[1], **LINES[CANDIDATE], marker="o", markersize=3)
+    axes.set_yscale("log")
+    axes.set_ylim(math.exp(-farthest), math.exp(farthest))
+    axes.yaxis.set_major_locator(FixedLocator(_ratio_ticks(farthest)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}{TIMES}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.minorticks_off()
+    names = line.releases
+    shown = sorted({round(place) for place in np.linspace(0, len(names) - 1, min(len(names), MOST_NAMES))})
+    axes.set_xlim(-0.5, len(names) - 0.5)
+    axes.xaxis.set_major_locator(FixedLocator([float(place) for place in shown]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda place, _: printable(names[round(place)], 10)))
+    axes.grid(axis="y")
+    axes.set_axisbelow(True)
+    return figure
+
+
+LEAST_SPAN = math.log(1.1)
+"""Half the height of an axis of ratios at least: within a margin of 10 %, nothing is slower."""
+
+MOST_NAMES = 7
+"""Names of releases that have room under a drawing."""
 
 
 def _power_of_ten(value: float, _: object = None) -> str:

@@ -36,6 +36,7 @@ ROOMS: dict[str, set[str]] = {
     "fixtures.words": {"fixtures.record"},
     "fixtures.environments": {"fixtures.record"},
     "fixtures.gate": {"fixtures.record", "fixtures.environments"},
+    "fixtures.history": {"fixtures.record", "fixtures.environments", "fixtures.gate"},
     "fixtures.target": {"fixtures.record", "fixtures.environments"},
     "fixtures.clock": {
         *("fixtures.record", "fixtures.rules", "fixtures.environments", "fixtures.target"),
@@ -82,10 +83,14 @@ ROOMS: dict[str, set[str]] = {
         *("fixtures.record", "fixtures.rules", "fixtures.words", "fixtures.clock"),
         *("reports.comparison", "reports.drift", "reports.model"),
     },
+    "reports.releases": {
+        *("fixtures.record", "fixtures.rules", "fixtures.words", "fixtures.clock"),
+        "reports.comparison",
+    },
     "reports.view": {
         *("fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.words", "fixtures.clock"),
         *("fixtures.weights", "fixtures.training", "fixtures.model"),
-        *("reports.comparison", "reports.drift", "reports.model", "reports.verdict"),
+        *("reports.comparison", "reports.drift", "reports.model", "reports.verdict", "reports.releases"),
     },
     "reports.renderers": {
         *("fixtures.record", "fixtures.statistics", "fixtures.words"),
@@ -94,7 +99,7 @@ ROOMS: dict[str, set[str]] = {
     "reports.commands": {
         *("fixtures.record", "fixtures.statistics", "fixtures.rules", "fixtures.words", "fixtures.clock"),
         *("fixtures.weights", "reports.comparison", "reports.model"),
-        *("reports.verdict", "reports.view", "reports.renderers"),
+        *("reports.releases", "reports.verdict", "reports.view", "reports.renderers"),
     },
     "reports.__main__": {"reports.commands"},
     "suites.framework": {
@@ -138,6 +143,7 @@ TORCH_FREE = {
     # nox runs these with the interpreter that runs nox, which has nothing of ours.
     "fixtures.environments": ("torch", "numpy", "scipy", "msgspec", "rich", "typer"),
     "fixtures.gate": ("torch", "numpy", "scipy", "msgspec", "rich", "typer"),
+    "fixtures.history": ("torch", "numpy", "scipy", "msgspec", "rich", "typer"),
 }
 """Room -> packages without which all its modules can be imported."""
 
@@ -312,7 +318,16 @@ PROSE = (".md", ".toml", ".yml", ".css", ".js", ".j2")
 NAMED = re.compile(r"(?<![\w/.{}<*-])((?:[\w.-]+/)*[\w-]+\.(?:py|toml|md|yml|j2|js|css))\b(?!\()")
 
 OF_OTHERS = {
-    *("file.py", "my_init.py", "my_model.py", "my_sharded.py", "policy.toml", "waivers.toml"),
+    *(
+        "file.py",
+        "HISTORY.md",
+        "reports/HISTORY.md",
+        "my_init.py",
+        "my_model.py",
+        "my_sharded.py",
+        "policy.toml",
+        "waivers.toml",
+    ),
     *("ci/waivers.toml", "ci/my_model.py", "verdict.md", "OWNER/kaiming-gate/.github/workflows/gate.yml"),
 }
 """Files of a user's, of torch's, or that a run writes."""

@@ -18,7 +18,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from fixtures.environments.project import Project
-from fixtures.record.file_names import ROOT
+from fixtures.record.file_names import HISTORY, ROOT
 
 WORKFLOWS = ROOT / ".github" / "workflows"
 GATE = (WORKFLOWS / "gate.yml").read_text(encoding="utf-8")
@@ -295,6 +295,37 @@ def test_what_the_fuzz_found_is_summed_up(tmp_path):
 
     lines = summary.read_text().splitlines()
     assert (lines[0], lines[-3:], len(lines)) == ("```", ["'''", "last", "```"], 42)
+
+
+@pytest.mark.parametrize("code", [0, 1, 2])
+def test_the_history_ends_in_a_verdict_and_an_artifact(tmp_path, code):
+    job = SCHEDULE["jobs"]["history"]
+    scripts = {step.get("name"): step["run"] for step in job["steps"] if "run" in step}
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "nox").write_text(NOX)
+    (tmp_path / "bin" / "nox").chmod(0o755)
+    summary = tmp_path / "summary.md"
+    variables = {"PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}", "ENDS_WITH": str(code)}
+    variables |= {"PIP_EXTRA_INDEX_URL": "", "GITHUB_STEP_SUMMARY": str(summary)}
+
+    ends = [
+        subprocess.run(
+            ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", scripts[name]],
+            cwd=tmp_path,
+            env=variables,
+            capture_output=True,
+            check=False,
+        ).returncode
+        for name in ("Append and judge", "Write the summary")
+    ]
+
+    assert ends == [code, 0]
+    assert (tmp_path / "told.txt").read_text().split() == ["-s", "history", "--", "--newest"]
+    assert summary.read_text() == "```\nindex unset\n```\n"
+    assert job["if"] == SCHEDULE["jobs"]["weekly"]["if"]
+    kept = job["steps"][-1]
+    assert kept["if"] == "always()"
+    assert HISTORY.as_posix() in kept["with"]["path"].split()
 
 
 # The script of any other CI

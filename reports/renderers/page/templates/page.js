@@ -1,7 +1,7 @@
-"use strict";
-// Filters and opens claims. Everything is shown as text (textContent), nothing is fetched, and numbers come in words.
+// Filters and opens claims. Numbers come in words.
 (() => {
-  const data = JSON.parse(document.getElementById("claim-data").textContent);
+  const data = JSON.parse(document.getElementById("page-data").textContent);
+  const { count, element, linked, command } = page;
   const { texts, subjects, rows, changes, readings, references } = data;
   const FIRST = 50, MORE = 250;
   const form = document.getElementById("filters");
@@ -15,14 +15,6 @@
   const subject = row => subjects[row[2]];
   const sides = row => [row[4], row[5] === 1 ? row[4] : row[5]];
   const topic = name => name.split(".").slice(0, 2).join(".");
-  const count = n => n.toLocaleString("en").replaceAll(",", "\u202f");
-
-  function element(tag, className, text) {
-    const made = document.createElement(tag);
-    if (className) made.className = className;
-    if (text !== undefined) made.textContent = text;
-    return made;
-  }
 
   function options(name, label, values) {
     const select = form.elements[name];
@@ -151,36 +143,7 @@
 
   function refer(cell, name) {
     const reference = Object.hasOwn(references, name) ? references[name] : "";
-    if (!reference) return;
-    if (!/^https:\/\//.test(reference)) return void cell.append(`: ${reference}`);
-    const link = element("a", "", reference);
-    link.href = reference;
-    link.rel = "noreferrer";
-    cell.append(": ", link);
-  }
-
-  function command(text) {
-    const made = element("div", "command");
-    made.append(element("code", "", text), copier());
-    return made;
-  }
-
-  function copier() {
-    const button = element("button", "small", "Copy");
-    button.type = "button";
-    return button;
-  }
-
-  async function copy(button) {
-    const code = button.parentElement.querySelector("code");
-    try {
-      await navigator.clipboard.writeText(code.textContent);
-      button.textContent = "Copied";
-    } catch {
-      getSelection().selectAllChildren(code);
-      button.textContent = "Selected";
-    }
-    setTimeout(() => (button.textContent = "Copy"), 1500);
+    if (reference) cell.append(": ", linked(reference));
   }
 
   function restrict(numbers, name) {
@@ -193,7 +156,7 @@
     fill();
     form.hidden = list.hidden = false;
     document.getElementById("columns").hidden = false;
-    for (const each of document.querySelectorAll(".command")) each.append(copier());
+    page.listen();
     for (const each of document.querySelectorAll("[data-rows]")) each.hidden = false;
     let waiting;
     form.addEventListener("input", event => {
@@ -215,7 +178,6 @@
     document.addEventListener("click", event => {
       const pressed = event.target.closest("button, a");
       if (!pressed) return;
-      if (pressed.parentElement.classList.contains("command")) copy(pressed);
       if (pressed.dataset.rows) {
         form.reset();
         form.elements.verdict.value = "";
@@ -231,9 +193,6 @@
         form.elements.verdict.value = "";
         apply();
       }
-    });
-    window.addEventListener("beforeprint", () => {
-      for (const each of document.querySelectorAll("details.fold")) each.open = true;
     });
     apply();
   }

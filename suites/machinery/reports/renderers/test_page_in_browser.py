@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 import pytest
 
 from reports.renderers.page.plots import STYLE
+from suites.machinery.making.browsers import CONTRAST, DESKTOP, PHONE, Opened
 from suites.machinery.making.model_records import faulty_records
-from suites.machinery.making.pages import CORE, HALF, MARKUP, Material, hostile_material, material
+from suites.machinery.making.pages import CORE, HALF, MARKUP, hostile_material, material
 from suites.machinery.making.times import guard, pairing, timed
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "microsoft-edge")
 CLOCK = pairing(
     timed("init/trunc_normal_", 6.1, "regressed"),
     timed("init/kaiming_normal_", 1.01),
@@ -24,78 +21,15 @@ CLOCK = pairing(
     guards=[guard()],
 )
 
-PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
-
 MOST_BYTES = 5 << 20
 MOST_SECONDS = 1.0
 """What a page may weigh and take until all of it can be used; of the browser's own time on a core, since others share
 the machine that this runs on."""
 
 
-@dataclass
-class Opened:
-    """A page that is open, and everything that it should not have done."""
-
-    view: playwright.Page
-    complaints: list[str] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
-
-    def shown(self) -> int:
-        """Claims listed."""
-        return self.view.locator("#claim-list > li").count()
-
-    def found(self) -> str:
-        """The sentence on their number."""
-        return self.view.inner_text("#found").replace("\u202f", "")
-
-    def choose(self, name: str, value: str) -> None:
-        """Set one filter."""
-        self.view.select_option(f"select[name={name}]", value)
-        self.settle()
-
-    def settle(self) -> None:
-        """Wait for what the page does a moment later: by its own timers, whose order a busy machine does not change."""
-        self.view.evaluate("() => new Promise(done => setTimeout(() => requestAnimationFrame(done), 200))")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[playwright.Browser]:
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if executable is None:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is on the PATH")
-    with playwright.sync_playwright() as library:
-        # A sandbox of its own needs rights that containers do not have; the pages here are our own.
-        browser = library.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
-
-
-Opener = Callable[..., Opened]
-
-
-@pytest.fixture
-def opened(browser, tmp_path) -> Iterator[Opener]:
-    """Opens material as a page from a file; closes it, and sees that it never complained nor asked for anything."""
-    pages = []
-
-    def open_page(made: Material | str, **options: object) -> Opened:
-        path = tmp_path / "page.html"
-        path.write_text(made if isinstance(made, str) else made.page(), encoding="utf-8")
-        view = browser.new_page(**{"viewport": DESKTOP} | options)
-        page = Opened(view)
-        view.on("console", lambda message: page.complaints.append(message.text))
-        view.on("pageerror", lambda error: page.complaints.append(str(error)))
-        view.on("request", lambda request: page.requests.append(request.url))
-        view.on("dialog", lambda dialog: page.complaints.append(dialog.message))
-        view.goto(path.as_uri())
-        pages.append((page, path))
-        return page
-
-    yield open_page
-    for page, path in pages:
-        page.view.close()
-        assert page.complaints == []
-        assert page.requests == [path.as_uri()]
+def shown(page: Opened) -> int:
+    """Claims listed."""
+    return page.view.locator("#claim-list > li").count()
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +50,7 @@ def test_at_first_what_does_not_hold_on_both_sides_is_listed(opened, written):
     page = opened(written)
 
     assert page.found() == "4 of 125 claims"
-    assert page.shown() == 4
+    assert shown(page) == 4
     assert page.view.locator("#claim-list .was").first.inner_text() == "new violation"
 
 
@@ -158,10 +92,10 @@ def test_a_long_list_is_shown_in_parts(opened, written):
     page = opened(written)
     page.choose("verdict", "")
 
-    assert page.shown() == 50
+    assert shown(page) == 50
     assert page.view.inner_text("#more") == "Show 75 more of 75"
     page.view.click("#more")
-    assert page.shown() == 125
+    assert shown(page) == 125
     assert page.view.is_hidden("#more")
 
 
@@ -293,21 +227,6 @@ def test_text_stands_out_from_its_ground_in_light_and_dark(opened, written, sche
     assert {name: contrast(name) for name in texts if contrast(name) < 4.5} == {}
     assert {name: contrast(name, "--raised") for name in texts if contrast(name, "--raised") < 4.5} == {}
     assert {name: contrast(name) for name in ("--baseline",) if contrast(name) < 3} == {}
-
-
-CONTRAST = """names => {
-  const light = name => {
-    const probe = document.createElement("i");
-    probe.style.color = `var(${name})`;
-    document.body.append(probe);
-    const parts = getComputedStyle(probe).color.match(/[\\d.]+/g).map(x => x / 255);
-    probe.remove();
-    const [r, g, b] = parts.map(x => (x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const [a, b] = names.map(light).sort((x, y) => y - x);
-  return (a + 0.05) / (b + 0.05);
-}"""
 
 
 def test_drawings_follow_light_and_dark(opened, written):
@@ -455,7 +374,7 @@ def test_a_filter_answers_at_once(opened, large):
         "return new Promise(done => setTimeout(() => done((performance.now() - t) / 1000), 0)); }"
     )
 
-    assert page.shown() == 50
+    assert shown(page) == 50
     assert seconds < MOST_SECONDS
 
 
