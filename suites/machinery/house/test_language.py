@@ -58,9 +58,10 @@ def parameters(function: Function) -> list[str]:
 
 
 def is_command(function: Function) -> bool:
-    """Test whether each parameter is an option of typer, which shows its help."""
+    """Test whether each parameter is an option of typer, which shows its help, or the context that typer gives."""
     given = (*function.args.args, *function.args.kwonlyargs)
-    return all("help=" in ast.unparse(argument.annotation or ast.Constant(0)) for argument in given)
+    annotations = [ast.unparse(argument.annotation or ast.Constant(0)) for argument in given]
+    return all("help=" in annotation or annotation == "typer.Context" for annotation in annotations)
 
 
 def described(function: Function) -> set[str]:
