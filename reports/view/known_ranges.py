@@ -70,11 +70,12 @@ def known_views(found: Sequence[Range], releases: Sequence[str], snippets: Mappi
 def _first_seen(found: Range, releases: Sequence[str]) -> str:
     if found.first_seen is None:
         return "in no record"
-    if found.gone_before:
-        return f"{found.first_seen} (not in {found.gone_before})"
-    told = [name for name, sighting in zip(releases, found.sightings, strict=True) if sighting is not Sighting.UNTOLD]
-    oldest = " or before" if told[0] == found.first_seen else ""
-    return found.first_seen + oldest
+    before = list(zip(releases, found.sightings, strict=True))[: list(releases).index(found.first_seen)]
+    told = [(name, sighting) for name, sighting in before if sighting is not Sighting.UNTOLD]
+    if not told:
+        return f"{found.first_seen} or before"
+    name, sighting = told[-1]
+    return f"{found.first_seen} ({'not' if sighting is Sighting.GONE else 'another defect'} in {name})"
 
 
 def _mended_in(found: Range, releases: Sequence[str]) -> str:

@@ -94,6 +94,12 @@ def test_a_violation_that_came_and_stayed_says_so(tmp_path):
     assert (found.first_seen, found.mended_in) == ("2.6.0 (not in 2.5.0)", "still there")
 
 
+def test_a_violation_before_which_another_was_names_that(tmp_path):
+    found = known_of(tmp_path, violated(dtype="bfloat16", percent=-40.0), LOW[0])
+
+    assert found.first_seen == "2.6.0 (another defect in 2.5.0)"
+
+
 def test_a_violation_behind_which_another_came_is_not_called_mended(tmp_path):
     found = known_of(tmp_path, LOW[0], violated(dtype="bfloat16", percent=-40.0))
 
