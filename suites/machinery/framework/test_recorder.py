@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,7 @@ from fixtures.record.environment import Environment
 from fixtures.record.run_folder import claim_line, read_claims, read_record, read_run, read_sketches, write_record
 from fixtures.weights.mistakes import interface_of
 from fixtures.weights.sketcher import sketch_of
-from suites.framework.recorder import PARTS, Recorder, keep_sketch
+from suites.framework.recorder import PARTS, Recorder, keep_sketch, torch_facts
 from suites.framework.settings import read_settings
 from suites.machinery.making.answers import target_of
 from suites.machinery.making.runs import SCALE, claim, contract, plan, subject, undecided, violated
@@ -138,3 +140,14 @@ def test_the_smallest_p_value_survives_its_file(recorder):
 
     (found,) = read_claims(recorder.folder / file_names.CLAIMS).values()
     assert found.p == SMALLEST_P
+
+
+def test_a_release_that_warns_whoever_asks_for_its_precision_is_described(monkeypatch):
+    def warning():
+        # As torch 2.9.0 does.
+        warnings.warn("Please use the new API settings to control TF32 behavior, such as [...]", stacklevel=1)
+        return "highest"
+
+    monkeypatch.setattr(torch, "get_float32_matmul_precision", warning)
+
+    assert torch_facts()["float32_matmul_precision"] == "highest"
