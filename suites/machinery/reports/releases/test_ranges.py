@@ -117,6 +117,7 @@ def test_what_takes_more_draws_may_be_missing_from_the_records(tmp_path):
     assert list(contradictions(history(tmp_path), [msgspec.structs.replace(rare, releases=">=2.6")]))
 
 
+@pytest.mark.large_draws  # reads every record there is
 def test_no_stated_range_contradicts_the_records_of_this_checkout():
     known = read_known(KNOWN_VIOLATIONS)
     told = list(contradictions(read_history(ROOT / HISTORY, known), known))
