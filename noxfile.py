@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,8 +121,7 @@ def bench(session: nox.Session) -> None:
         session.error(f"--torch: {error}")
     with _held(session, "bench", framework) as environment:
         # Half a second each, unless the options say otherwise: the quick tier's hundred workloads end in two minutes.
-        command = environment.module("pytest", "suites/timings", "--benchmark-max-time", "0.5", *options)
-        sys.exit(subprocess.run(command, cwd=ROOT, env=dict(environment.variables), check=False).returncode)
+        sys.exit(environment.run_on_terminal(ROOT, "pytest", "suites/timings", "--benchmark-max-time", "0.5", *options))
 
 
 @nox.session(venv_backend="none")
@@ -146,8 +144,7 @@ def history(session: nox.Session) -> None:
 def report(session: nox.Session) -> None:
     """Read run folders without a venv of one's own: nox -s report -- gate BASELINE_RUN CANDIDATE_RUN."""
     with _held(session, "reports") as environment:
-        command = environment.module("reports", *session.posargs)
-        sys.exit(subprocess.run(command, cwd=ROOT, env=dict(environment.variables), check=False).returncode)
+        sys.exit(environment.run_on_terminal(ROOT, "reports", *session.posargs))
 
 
 @nox.session(venv_backend="none")

@@ -145,7 +145,7 @@ MOST_OF_ALL = 2_500_000
 """Bytes that a repository bears for the whole history."""
 
 OF_A_MACHINE = re.compile(r"(?<![\w-])/(?:home|root|tmp|work)/")
-"""What torch was built in (/opt/rh/.../root/usr/bin) is no folder of the machine that asked it."""
+"""At the start of a path alone: torch tells which compiler built it, and that one's folder has a `root` further in."""
 
 
 def test_the_history_of_this_checkout_is_small_and_names_no_folder_of_a_machine():

@@ -53,5 +53,19 @@ const page = (() => {
     });
   }
 
-  return { count, element, linked, command, listen };
+  // Words are applied once nobody has typed for a moment.
+  function filter(form, apply, reset) {
+    let waiting;
+    form.addEventListener("input", event => {
+      clearTimeout(waiting);
+      waiting = setTimeout(apply, event.target.name === "words" ? 120 : 0);
+    });
+    form.addEventListener("submit", event => event.preventDefault());
+    document.getElementById("clear").addEventListener("click", () => {
+      form.reset();
+      reset();
+    });
+  }
+
+  return { count, element, linked, command, listen, filter };
 })();

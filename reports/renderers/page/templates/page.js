@@ -158,14 +158,7 @@
     document.getElementById("columns").hidden = false;
     page.listen();
     for (const each of document.querySelectorAll("[data-rows]")) each.hidden = false;
-    let waiting;
-    form.addEventListener("input", event => {
-      clearTimeout(waiting);
-      waiting = setTimeout(apply, event.target.name === "words" ? 120 : 0);
-    });
-    form.addEventListener("submit", event => event.preventDefault());
-    document.getElementById("clear").addEventListener("click", () => {
-      form.reset();
+    page.filter(form, apply, () => {
       restrict(null);
       apply();
     });

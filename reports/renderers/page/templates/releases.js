@@ -439,16 +439,7 @@
       show(answered.at(-2), answered.at(-1), false);
       pair.addEventListener("input", () => show(Number(pair.elements.older.value), Number(pair.elements.newer.value), false));
     }
-    let waiting;
-    form.addEventListener("input", event => {
-      clearTimeout(waiting);
-      waiting = setTimeout(apply, event.target.name === "words" ? 120 : 0);
-    });
-    form.addEventListener("submit", event => event.preventDefault());
-    document.getElementById("clear").addEventListener("click", () => {
-      form.reset();
-      apply();
-    });
+    page.filter(form, apply, apply);
     grid.addEventListener("keydown", walk);
     grid.addEventListener("click", event => {
       const button = event.target.closest("[data-fold]"), cell = event.target.closest("td, th");
