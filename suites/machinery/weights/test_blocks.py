@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from fixtures.sharded.blocks import Windows, block_length
 from fixtures.statistics.judgement import CERTAIN
 from fixtures.statistics.laws import Normal, Uniform, grid_law
+from fixtures.weights.blocks import Windows, block_length
 from suites.machinery.chance import SURE
 
 LENGTH = 8
