@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import multiprocessing
 import shutil
 import sys
 from collections.abc import Callable, Generator, Iterator
@@ -16,7 +17,7 @@ import pytest
 import torch
 from threadpoolctl import threadpool_limits
 
-from fixtures.faults.registry import FaultError, plant
+from fixtures.faults.registry import FaultError, plant, with_fault
 from fixtures.gate import whereabouts
 from fixtures.gate.whereabouts import RUNNING
 from fixtures.record import file_names, run_folder
@@ -28,12 +29,15 @@ from fixtures.rules.known_violations import KNOWN_VIOLATIONS, KnownError, read_k
 from fixtures.sharded.launch import is_launched, launched_rank
 from fixtures.statistics import judgement
 from fixtures.target.device import unavailable
+from fixtures.target.instruction_sets import instruction_sets
+from fixtures.target.other_processes import Helper, in_fresh_process
 from fixtures.target.target import Target, TargetError, load_target
 from fixtures.weights.draws import count
 from fixtures.weights.sketch import SALTED, Sketch
 from suites.framework import ranks, recorder
+from suites.framework.exact_claims import Inconclusive
 from suites.framework.findings import Findings
-from suites.framework.questions import planned_claims, questions_of
+from suites.framework.questions import case_of, planned_claims, questions_of
 from suites.framework.recorder import Recorder
 from suites.framework.settings import Settings, add_options, read_settings
 
@@ -209,6 +213,64 @@ def findings(request: pytest.FixtureRequest, case: Case) -> Findings:
         found.no_evidence(reason)
         found.conclude()
     return found
+
+
+PATIENCE = 60.0
+"""Time limit of a call in another process: a hundred times what it takes to draw a tensor or ask an operation."""
+
+
+@pytest.fixture
+def fresh(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """Calls a function in a fresh process, where the run's fault is planted, too: function, arguments.
+
+    A process that ends, raises or hangs is a counterexample; a system that cannot fork has none.
+    """
+    fault = request.config.stash[settings_key].fault
+
+    def elsewhere(function: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return in_fresh_process(partial(with_fault, fault, function, *arguments), PATIENCE)
+        except ValueError as error:
+            raise Inconclusive(f"no fresh process here: {error}") from None
+
+    return elsewhere
+
+
+@pytest.fixture(scope="session")
+def helpers(request: pytest.FixtureRequest) -> Iterator[dict[str, Helper]]:
+    """Processes with lesser instruction sets, by their names.
+
+    All that the selected tests ask are started at once, and import torch while others are asked.
+    """
+    spawned = multiprocessing.get_context("spawn")
+    made: dict[str, Helper] = {
+        name: Helper(f"a process of instruction set {name}", spawned, PATIENCE, variables)
+        for name, variables in instruction_sets().items()
+    }
+    cases = (case_of(item) for item in request.session.items)
+    for name in {isa for case in cases if case and (isa := getattr(case.subject.what, "isa", None))} & {*made}:
+        made[name].start()
+    yield made
+    for helper in made.values():
+        helper.close()
+
+
+@pytest.fixture
+def under(request: pytest.FixtureRequest, helpers: dict[str, Helper]) -> Callable[..., Any]:
+    """Calls a function by an instruction set: its name (None for all that this processor has), function, arguments.
+
+    A process that ends, raises or hangs is a counterexample; what is not lesser than this processor's is not there.
+    """
+    fault = request.config.stash[settings_key].fault
+
+    def elsewhere(isa: str | None, function: Callable[..., Any], *arguments: Any) -> Any:
+        if isa is None:
+            return function(*arguments)
+        if isa not in helpers:
+            raise Inconclusive(f"torch uses no more than instruction set {isa} here")
+        return helpers[isa].ask(partial(with_fault, fault, function, *arguments))
+
+    return elsewhere
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def planned_claims(items: Iterable[pytest.Item]) -> tuple[str, ...]:
     return tuple(
         claim_id(question.family, case.subject)
         for item in items
-        if (mark := item.get_closest_marker("asks")) and (case := _case_of(item))
+        if (mark := item.get_closest_marker("asks")) and (case := case_of(item))
         for question in questions_of(mark, case)
     )
 
@@ -46,7 +46,8 @@ def questions_of(mark: pytest.Mark, case: Case) -> tuple[Question[Any], ...]:
     return tuple(questions(case.subject))
 
 
-def _case_of(item: pytest.Item) -> Case | None:
+def case_of(item: pytest.Item) -> Case | None:
+    """The case that a test is about; None for any other."""
     callspec = getattr(item, "callspec", None)
     case = callspec.params.get("case") if callspec else None
     return case if isinstance(case, Case) else None  # pytest's placeholder where a plan knows no case of the family

@@ -20,7 +20,7 @@ from fixtures.weights.draws import initialize
 from fixtures.weights.layouts import cut
 from fixtures.weights.strategies import weight_shapes
 from fixtures.weights.streams import Stream, content
-from suites.framework.exact_claims import asks_exactly, settle
+from suites.framework.exact_claims import Inconclusive, asks_exactly, settle
 from suites.framework.findings import Findings
 from suites.weights.spaces import no_slopes, unknown_modes, unknown_nonlinearities
 
@@ -50,6 +50,10 @@ EXPANDED = Question[None](
     "weights.contract.expanded", "refuses an expanded tensor, whose elements share memory, by RuntimeError"
 )
 INTEGERS = Question[None]("weights.contract.integers", "refuses integer and boolean tensors by RuntimeError")
+FLOAT8 = Question[None](
+    "weights.contract.float8",
+    "refuses float8 tensors by an error, and leaves them as they were",
+)
 EMPTY = Question[None]("weights.contract.empty", "returns a tensor without elements as it is, and draws nothing")
 EMPTY_WARNING = Question[None]("weights.contract.empty_warning", "warns that initializing no elements does nothing")
 META = Question[None]("weights.contract.meta", "returns a meta tensor as it is, and draws nothing")
@@ -143,6 +147,31 @@ def test_integer_tensors_are_refused(case: Case, findings: Findings, target: Tar
 
     dtypes = st.sampled_from((torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64))
     settle(findings, findings.asked(INTEGERS), is_refused, FEW_EXAMPLES, dtype=dtypes, shape=weight_shapes(1000))
+
+
+FLOAT8_TYPES = ("float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu")
+
+
+@asks_exactly(FLOAT8)
+def test_float8_tensors_are_refused(case: Case, findings: Findings, target: Target) -> None:
+    dtypes = [getattr(torch, name) for name in FLOAT8_TYPES if hasattr(torch, name)]
+
+    def is_refused() -> None:
+        for dtype in dtypes:
+            weight = torch.ones(SHAPE, device=case.subject.device).to(dtype)
+            before = weight.view(torch.uint8).clone()
+            try:
+                initialize(weight, case.subject, target)
+            except RuntimeError:  # NotImplementedError among them
+                assert torch.equal(weight.view(torch.uint8), before), f"{dtype} was refused after it was written to"
+            else:
+                assert not torch.equal(weight.view(torch.uint8), before), f"{dtype} was accepted, and not written to"
+                raise Inconclusive(f"{dtype} is accepted, and no law of it is known here")
+
+    if dtypes:
+        settle(findings, findings.asked(FLOAT8), is_refused)
+    else:
+        findings.no_evidence("this release of torch has no float8")
 
 
 @st.composite

@@ -418,6 +418,7 @@ ASKED_BY_NAME = {
     "fixtures.weights.streams": 2,  # torch.random is the processor's, torch.<name> each other's
     "suites.timings.cases": 2,  # the processor is not named in names
     "suites.propagation.test_links": 3,  # asked of the processor: threads, large images, dropout's masks
+    "suites.operations.test_operations": 1,  # asked of the processor: lesser instruction sets
     "suites.training.test_table": 1,  # asked of the processor: the table's runs
     "suites.training.test_tutorial": 1,  # asked of the processor: the tutorial's program
 }

@@ -186,8 +186,9 @@ NONLINEARITY = (contract.NONLINEARITY, contract.test_an_unknown_nonlinearity_is_
 SLOPE = (contract.SLOPE, contract.test_a_slope_that_is_no_number_is_refused)
 EXPANDED = (contract.EXPANDED, contract.test_an_expanded_tensor_is_refused)
 INTEGERS = (contract.INTEGERS, contract.test_integer_tensors_are_refused)
+FLOAT8 = (contract.FLOAT8, contract.test_float8_tensors_are_refused)
 TOO_FEW = (contract.TOO_FEW, contract.test_fewer_than_two_dimensions_are_refused)
-REFUSALS = (MODE, NONLINEARITY, SLOPE, EXPANDED, INTEGERS, TOO_FEW)
+REFUSALS = (MODE, NONLINEARITY, SLOPE, EXPANDED, INTEGERS, FLOAT8, TOO_FEW)
 
 
 @seen_by(*REFUSALS)
