@@ -30,7 +30,7 @@ from fixtures.sharded.launch import is_launched, launched_rank
 from fixtures.statistics import judgement
 from fixtures.target.device import unavailable
 from fixtures.target.instruction_sets import instruction_sets
-from fixtures.target.other_processes import Helper, in_fresh_process
+from fixtures.target.other_processes import Helper, Unavailable, in_fresh_process
 from fixtures.target.target import Target, TargetError, load_target
 from fixtures.weights.draws import count
 from fixtures.weights.sketch import SALTED, Sketch
@@ -223,15 +223,15 @@ PATIENCE = 60.0
 def fresh(request: pytest.FixtureRequest) -> Callable[..., Any]:
     """Calls a function in a fresh process, where the run's fault is planted, too: function, arguments.
 
-    A process that ends, raises or hangs is a counterexample; a system that cannot fork has none.
+    A process that ends, raises or hangs is a counterexample; one that cannot be started is no evidence.
     """
     fault = request.config.stash[settings_key].fault
 
     def elsewhere(function: Callable[..., Any], *arguments: Any) -> Any:
         try:
             return in_fresh_process(partial(with_fault, fault, function, *arguments), PATIENCE)
-        except ValueError as error:
-            raise Inconclusive(f"no fresh process here: {error}") from None
+        except Unavailable as error:
+            raise Inconclusive(str(error)) from None
 
     return elsewhere
 
@@ -249,7 +249,8 @@ def helpers(request: pytest.FixtureRequest) -> Iterator[dict[str, Helper]]:
     }
     cases = (case_of(item) for item in request.session.items)
     for name in {isa for case in cases if case and (isa := getattr(case.subject.what, "isa", None))} & {*made}:
-        made[name].start()
+        with contextlib.suppress(Unavailable):  # it is told when it is asked
+            made[name].start()
     yield made
     for helper in made.values():
         helper.close()
@@ -259,7 +260,8 @@ def helpers(request: pytest.FixtureRequest) -> Iterator[dict[str, Helper]]:
 def under(request: pytest.FixtureRequest, helpers: dict[str, Helper]) -> Callable[..., Any]:
     """Calls a function by an instruction set: its name (None for all that this processor has), function, arguments.
 
-    A process that ends, raises or hangs is a counterexample; what is not lesser than this processor's is not there.
+    A process that ends, raises or hangs is a counterexample; one that cannot be started is no evidence, nor is an
+    instruction set that is not lesser than this processor's.
     """
     fault = request.config.stash[settings_key].fault
 
@@ -267,8 +269,11 @@ def under(request: pytest.FixtureRequest, helpers: dict[str, Helper]) -> Callabl
         if isa is None:
             return function(*arguments)
         if isa not in helpers:
-            raise Inconclusive(f"torch uses no more than instruction set {isa} here")
-        return helpers[isa].ask(partial(with_fault, fault, function, *arguments))
+            raise Inconclusive(f"instruction set {isa} is not lesser than what torch uses on this processor")
+        try:
+            return helpers[isa].ask(partial(with_fault, fault, function, *arguments))
+        except Unavailable as error:
+            raise Inconclusive(str(error)) from None
 
     return elsewhere
 

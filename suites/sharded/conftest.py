@@ -11,6 +11,7 @@ from fixtures.record.plan import Case
 from fixtures.sharded.availability import Lacking
 from fixtures.sharded.launch import is_launched
 from fixtures.sharded.world import Launched, Processes, World
+from fixtures.target.other_processes import Unavailable
 from suites.conftest import settings_key
 from suites.framework.exact_claims import Inconclusive
 from suites.sharded.subjects import RANKS
@@ -39,7 +40,7 @@ def ask(request: pytest.FixtureRequest, case: Case, world: World) -> Callable[..
     def on_ranks(function: Callable[..., Any], *arguments: Any) -> Any:
         try:
             return world.ask(case.subject.key, function, *arguments, fault=fault)
-        except Lacking as reason:
+        except (Lacking, Unavailable) as reason:
             raise Inconclusive(str(reason)) from None
 
     return on_ranks

@@ -8,16 +8,17 @@ from typing import Any
 
 import torch
 
-from fixtures.record.claim import Reading, Unit
+from fixtures.record.claim import Unit
 from fixtures.record.plan import Case
 from fixtures.record.question import Question
 from fixtures.record.subject import Subject
-from fixtures.statistics.laws import KAIMING, Law, promised_law
+from fixtures.statistics.laws import KAIMING, Law, grid_law, promised_law
 from fixtures.target.arithmetic import arithmetic_of
 from fixtures.target.target import Target
 from fixtures.weights.draws import sketch_of_many, tensors
 from fixtures.weights.independence_questions import lags
 from fixtures.weights.marginal_questions import questions_of_law
+from fixtures.weights.position_questions import worst_scale
 from fixtures.weights.sketch import Sketch
 from fixtures.weights.strategies import draws_for
 from suites.framework.findings import Findings
@@ -36,8 +37,8 @@ RESOLUTION = {"quick": 0.01, "full": 0.005, "soak": 0.002}
 
 OF_NORMALS = ("written", "location", "scale", "shape")
 OF_UNIFORMS = ("written", "location", "scale")
-"""Claims about parts: of weights that are not normal no law of a part follows from He's condition, as a disc is as
-uniform as a square. Tails, ends and the grid are those of real weights, which the same functions draw."""
+"""Claims about all parts together: of weights that are not normal no law of a part follows from He's condition, as a
+disc is as uniform as a square. Tails, ends and the grid are those of real weights, which the same functions draw."""
 
 
 def cases(tier: str, run_seed: int, devices: tuple[str, ...]) -> Iterator[Case]:
@@ -57,19 +58,20 @@ def law_of_parts(subject: Subject) -> Law:
 
 
 def questions(subject: Subject) -> Iterator[Question[Any]]:
-    """Claims about both parts as real numbers, and that neither depends on the other."""
+    """Claims about both parts as real numbers, of normal ones each by itself, and that neither depends on the other."""
     where = f"real and imaginary parts of {subject.initializer} weights"
     law, dtype = law_of_parts(subject), PARTS[subject.dtype]
     asked = OF_NORMALS if law.is_gaussian else OF_UNIFORMS
     for question in questions_of_law(COMPLEX, where, law, dtype, tails=(), device=subject.device):
         if question.family.rpartition(".")[2] in asked:
             yield question
-    yield Question(f"{COMPLEX}.signs", f"signs of {where} depend on no others", signs)
-
-
-def signs(sketch: Sketch) -> Reading:
-    """Signs of real and imaginary parts in turn, at distance 1 and others."""
-    return lags(sketch.signs, Unit.SIGN_CORRELATION)
+    signs, sizes = (f"{what} of {where} depend on no others" for what in ("signs", "sizes"))
+    yield Question(f"{COMPLEX}.signs", signs, lambda sketch: lags(sketch.signs, Unit.SIGN_CORRELATION))
+    if law.is_gaussian:
+        yield Question(f"{COMPLEX}.sizes", sizes, lambda sketch: lags(sketch.sizes, Unit.SIZE_CORRELATION))
+        each = f"the std of the {where}, each by itself, is {law.std:.6g}"
+        grid = grid_law(law, dtype)
+        yield Question(f"{COMPLEX}.parts", each, lambda s: worst_scale(s.positions.columns, grid, "part"))
 
 
 @asks(COMPLEX, cases, questions)
@@ -77,7 +79,7 @@ def test_complex_weights_have_the_promised_second_moment(case: Case, findings: F
     subject = case.subject
 
     def gather(draws: int, seed: int) -> Sketch:
-        drawn = tensors(subject, draws, seed, target)
-        return sketch_of_many(map(torch.view_as_real, drawn), law_of_parts(subject))
+        parts = (torch.view_as_real(weight).reshape(-1, 2) for weight in tensors(subject, draws, seed, target))
+        return sketch_of_many(parts, law_of_parts(subject))
 
     judge_what_is_drawn(findings, gather)

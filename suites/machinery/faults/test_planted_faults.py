@@ -50,6 +50,8 @@ STANDING = (
     "nothing_at_first",
     "twice_the_second_moment",
     "equal_parts",
+    "parts_share_size",
+    "unequal_parts",
     "shifted_parts",
     "imaginary_parts_unwritten",
 )

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from fixtures.record.claim import Verdict
 from fixtures.record.subject import DTYPES, HALF_TYPES, Subject
-from fixtures.statistics.judgement import SCREEN, judge
-from fixtures.statistics.laws import grid_law, promised_law
+from fixtures.statistics.judgement import CONFIRM, SCREEN, judge
+from fixtures.statistics.laws import Normal, Uniform, grid_law, promised_law
 from fixtures.statistics.pvalues import coins_excess_p
 from fixtures.target.target import load_target
 from fixtures.weights.anywhere import Series, most_correlated, series_of
-from fixtures.weights.anywhere_questions import COMMONEST, anywhere_questions
+from fixtures.weights.anywhere_questions import anywhere_questions, commonest, comparable
 from fixtures.weights.blocks import Windows
 from suites.machinery.chance import ALARM, FAR, FAR_MISS, SURE, fresh_seed, no_oftener
 from suites.weights.test_anywhere import ANYWHERE, DRAWS, SHAPE
@@ -120,7 +120,7 @@ def test_no_value_of_a_float32_uniform_is_commoner_than_is_said(bound):
 
     edges = np.flatnonzero(np.diff(weights))
     most = int(np.diff(edges, prepend=-1, append=len(weights) - 1).max())
-    assert most * 2.0**-24 <= COMMONEST["float32"]
+    assert most * 2.0**-24 <= commonest(grid_law(Uniform(bound), "float32"))
 
 
 def test_no_value_of_a_float32_normal_is_commoner_than_is_said():
@@ -129,7 +129,7 @@ def test_no_value_of_a_float32_normal_is_commoner_than_is_said():
     spacings = 2.0 ** (np.floor(np.log2(cells)) - 23)
     masses = np.exp(-np.square(cells) / 2) / math.sqrt(2 * math.pi) * spacings
 
-    assert 2 * masses.max() <= COMMONEST["float32"]
+    assert 2 * masses.max() <= commonest(grid_law(Normal(1.0), "float32"))
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.integers(0, 31))
@@ -201,12 +201,33 @@ def test_copies_at_one_distance_are_detected(generator):
 def test_copies_at_all_distances_are_detected(generator):
     values = normals(N)
     # Beyond what chance makes at most, which healthy weights have a small part of.
-    mean = COMMONEST["float32"] * N * (N - 1) / 2
+    mean = commonest(series(values).law) * N * (N - 1) / 2
     copies = math.ceil(mean + far("ties", values) / 100 * N)
     later = N // 2 + generator.permutation(N // 2)[:copies]
     values[torch.from_numpy(later)] = values[torch.from_numpy(generator.integers(0, N // 2, len(later)))]
 
     assert trips("ties", values)
+
+
+@pytest.mark.large_draws
+@pytest.mark.draws(2 * FAR_MISS, "a stated effect and a quarter more is missed, at the screen or at the confirmation")
+@pytest.mark.parametrize("initializer", ["kaiming_normal_", "kaiming_uniform_"])
+def test_copies_in_a_series_that_is_looked_at_in_part_are_confirmed(initializer, generator):
+    about = subject(initializer)
+    law = grid_law(promised_law(about), "float32")
+    most = comparable(law)
+    mean = commonest(law) * most * (most - 1) / 2
+    healthy = series_of(about, most + 2 * about.numel, fresh_seed(), TORCH)
+    stated = asked("ties", about).read(healthy).detectable.value
+    copies = math.ceil(mean + FAR * stated / 100 * most)
+
+    values = healthy.values.clone()
+    later = most // 2 + generator.permutation(most // 2)[:copies]
+    values[torch.from_numpy(later)] = values[torch.from_numpy(generator.integers(0, most // 2, len(later)))]
+    found = asked("ties", about).read(Series(values, law))
+
+    assert found.n == most
+    assert found.p < CONFIRM
 
 
 @SURE

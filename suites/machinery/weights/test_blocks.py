@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from fixtures.record.subject import HALF_TYPES
 from fixtures.statistics.judgement import CERTAIN
 from fixtures.statistics.laws import Normal, Uniform, grid_law
-from fixtures.weights.blocks import Windows, block_length
+from fixtures.weights.blocks import COARSE, Windows, block_length
 from suites.machinery.chance import SURE
 
 LENGTH = 8
@@ -60,7 +61,22 @@ def test_fewer_weights_than_a_block_have_none(count):
 def test_a_block_is_as_long_as_chance_makes_it(law, dtype):
     on_grid = grid_law(law, dtype)
     agree = float(np.square(on_grid.masses).sum())
+    if dtype in HALF_TYPES:  # of which old releases have fewer values
+        agree = COARSE
 
     length = block_length(on_grid, 1 << 18)
 
     assert 2.0**36 * agree**length <= CERTAIN < 2.0**36 * agree ** (length - 1)
+
+
+@pytest.mark.parametrize(("dtype", "bits"), [("bfloat16", 8), ("float16", 11)])
+@pytest.mark.parametrize("bound", [0.05, 0.0632, 1.0])
+def test_the_coarse_uniforms_of_old_releases_agree_no_oftener_than_is_said(dtype, bits, bound):
+    """Until 2.11 they were (to - from) k 2^-bits + from, in the half type."""
+    kind = getattr(torch, dtype)
+    low, high = (torch.tensor(end, dtype=kind) for end in (-bound, bound))
+    made = (high - low) * (torch.arange(1 << bits).to(kind) * 2.0**-bits) + low
+
+    masses = made.unique(return_counts=True)[1].double() / len(made)
+
+    assert float(masses.square().sum()) <= COARSE
