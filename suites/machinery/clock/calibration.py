@@ -4,8 +4,9 @@
                           [--workloads PATTERN ...] [--only PATTERN]
 
 Parts: `same` (one torch on both sides), `planted` (the same, but 20 or 30 % of the candidate's calls of nine workloads
-are done again), `margin` (5 or 10 % of them), `releases` (two pairs of real ones), `benchmark` (pytest-benchmark twice
-in a row, compared at mean:10 %), `pyperf` (the same with pyperf).
+are done again), `margin` (5 or 10 % of them), `alone` (one workload a session, drawn among the nine, with 20 % or 30 %:
+what is left of a session once all others are fine; give it the seconds that they leave), `releases` (two pairs of real
+ones), `benchmark` (pytest-benchmark twice in a row, compared at mean:10 %), `pyperf` (the same with pyperf).
 Without a part, or when all runs are there, the table of whatever the file has is printed. Stop it when you like: it
 goes on where the file ends.
 """
@@ -52,7 +53,7 @@ from fixtures.rules.policy import default_policy
 
 FILE = ROOT / "reports" / "runs" / "clock-calibration.jsonl"
 
-PARTS = ("same", "planted", "margin", "releases", "benchmark", "pyperf")
+PARTS = ("same", "planted", "margin", "alone", "releases", "benchmark", "pyperf")
 
 LIMITS = Limits(150, 300)
 """Seconds of a session: a gate's."""
@@ -208,18 +209,37 @@ def _same(options: Options) -> Iterator[Run]:
 
 def _planted(options: Options, shares: Sequence[Fraction]) -> Iterator[Run]:
     def run() -> dict[str, Any]:
-        baseline, candidate = _side("baseline", options, SAME), _side("candidate", options, SAME, {PLANTED: "1"})
         drawn = random.sample(PLANTED_IN, len(PLANTED_IN))
-        share_of = dict(zip(drawn, itertools.cycle(shares), strict=False))
-        asked = [
-            Asked(slowed(one.name, float(1 + share)), required=True, multiple_of=share.denominator)
-            if (share := share_of.get(one.name))
-            else one
-            for one in required(baseline, options.patterns)
-        ]
-        return session(baseline, candidate, asked, options.limits)
+        return _slowed(options, dict(zip(drawn, itertools.cycle(shares), strict=False)), options.patterns)
 
     yield SAME, run
+
+
+def _alone(options: Options) -> Iterator[Run]:
+    def run(share: Fraction) -> dict[str, Any]:
+        name = random.choice(PLANTED_IN)
+        return _slowed(options, {name: share}, [name])
+
+    for share in SHARES["planted"]:
+        yield f"{SAME} x {float(1 + share):g}", partial(run, share)
+
+
+def _slowed(options: Options, share_of: dict[str, Fraction], patterns: Sequence[str]) -> dict[str, Any]:
+    """A session of the same torch, whose candidate does a share of some workloads again.
+
+    Args:
+        options: of the command.
+        share_of: workload -> that share.
+        patterns: of the required workloads.
+    """
+    baseline, candidate = _side("baseline", options, SAME), _side("candidate", options, SAME, {PLANTED: "1"})
+    asked = [
+        Asked(slowed(one.name, float(1 + share)), required=True, multiple_of=share.denominator)
+        if (share := share_of.get(one.name))
+        else one
+        for one in required(baseline, patterns)
+    ]
+    return session(baseline, candidate, asked, options.limits)
 
 
 def _releases(options: Options) -> Iterator[Run]:
@@ -271,6 +291,7 @@ def _pyperf(options: Options) -> Iterator[Run]:
 RUNS: dict[str, Callable[[Options], Iterator[Run]]] = {
     "same": _same,
     **{part: partial(_planted, shares=shares) for part, shares in SHARES.items()},
+    "alone": _alone,
     "releases": _releases,
     "benchmark": _benchmark,
     "pyperf": _pyperf,
@@ -284,6 +305,8 @@ def tables(file: Path) -> Iterator[Table]:
         yield _table_of_workloads(same)
     if planted := [run for part in SHARES for run in records(file, part)]:
         yield _table_of_planted(planted)
+    if alone := records(file, "alone"):
+        yield _table_of_planted(alone, "One workload that was slowed down")
     if releases := records(file, "releases"):
         yield _table_of_releases(releases)
     alternatives = [(part, one) for part in ("benchmark", "pyperf") for one in records(file, part)]
@@ -394,8 +417,8 @@ def _covers(workload: dict[str, Any], truth: float) -> bool:
     return workload["low"] is None or workload["low"] <= truth <= workload["high"]
 
 
-def _table_of_planted(runs: Sequence[dict[str, Any]]) -> Table:
-    table = _table("Planted slow-downs", "workload", "truth", "runs", "stopped", "fine", "covered", "median", "sd")
+def _table_of_planted(runs: Sequence[dict[str, Any]], title: str = "Planted slow-downs") -> Table:
+    table = _table(title, "workload", "truth", "runs", "stopped", "fine", "covered", "median", "sd")
     by_case: dict[tuple[str, float], list[dict[str, Any]]] = {}
     for run in runs:
         for workload in run["workloads"]:

@@ -104,6 +104,7 @@ OPTIMIZERS = [
     "def optimizer(model):\n    return torch.optim.Adam(model.parameters(), lr=torch.tensor(0.5))\n",
     "def optimizer(model):\n    groups = [{'params': [p], 'lr': 0.3} for p in model.parameters()]\n"
     "    return torch.optim.RMSprop(groups, lr=0.1)\n",
+    "def optimizer(model):\n    return torch.optim.LBFGS(model.parameters(), lr=0.5, max_iter=2)\n",
 ]
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from fixtures.clock.command import _count
 from fixtures.clock.estimate import estimate, fewest_restarts
 from fixtures.clock.restart import BASELINE, CANDIDATE, CONTROL, MOST_PALINDROMES, REPEAT, SLICES, Cost
-from fixtures.clock.session import LANE_BYTES, LOST_AFTER, Asked, Session
+from fixtures.clock.session import LOST_AFTER, WORKER_BYTES, WORKERS, Asked, Session
 from fixtures.clock.valgrind import Counts
 from fixtures.clock.verdict import guards_of, judged, workloads_of
 from fixtures.clock.workers import Side, Unable, WorkerFailed
@@ -206,12 +206,14 @@ def test_the_workers_of_a_restart_share_a_core_and_restarts_take_turns():
 
 @pytest.mark.parametrize(("lanes_of_memory", "lanes"), [(0.5, 1), (1.5, 1), (2.5, 2), (None, 2)])
 def test_restarts_at_a_time_need_their_memory(monkeypatch, lanes_of_memory, lanes):
-    available = None if lanes_of_memory is None else int(lanes_of_memory * LANE_BYTES)
+    available = None if lanes_of_memory is None else int(lanes_of_memory * WORKERS * WORKER_BYTES)
     monkeypatch.setattr("fixtures.clock.session.available_bytes", lambda: available)
     monkeypatch.setattr("fixtures.clock.session.usable_cores", lambda: [0, 1, 2])
 
     assert Session(OLD, NEW, [], device="cpu", seed=1, deadline=1.0, lanes=2).lanes == lanes
     assert Session(OLD, NEW, [], device="cuda", seed=1, deadline=1.0, lanes=2).lanes == 1
+    large = Session(OLD, NEW, [], device="cpu", seed=1, deadline=1.0, lanes=2, worker_bytes=2 * WORKER_BYTES)
+    assert large.lanes == (2 if available is None else 1)
 
 
 def test_only_what_is_unclear_gets_more_restarts():

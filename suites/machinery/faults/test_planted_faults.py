@@ -66,6 +66,7 @@ ASKING = {
     "weights.anywhere": "suites/weights/test_anywhere.py",
     "weights.first_call": "suites/weights/test_first_calls.py",
     "weights.complex": "suites/weights/test_complex.py",
+    "weights.module.": "suites/weights/test_module_abilities.py",
     "weights": LAW,
 }
 """Beginning of a family -> who asks for it, where a suite has others whose collection would take longer."""

@@ -94,7 +94,9 @@ assert (carried / "weights").exists() == (side == "candidate")
 troubles = []
 exec(file.read_text())
 offline = os.environ["HF_HUB_OFFLINE"]
-into.write_text(json.dumps({"seconds": {}, "troubles": troubles, "told": told, "offline": offline}))
+peak = (3 if side == "candidate" else 1) << 30
+record = {"seconds": {}, "troubles": troubles, "told": told, "offline": offline, "peak_bytes": peak}
+into.write_text(json.dumps(record))
 sys.exit(2 if troubles else 0)
 """
 
@@ -274,6 +276,7 @@ def test_a_model_of_the_users_is_measured_on_both_sides_and_timed(gate, checkout
     assert not Path(*carried).exists()
     words = json.loads((run_of(checkout, "candidate") / "timings.json").read_text())
     assert words[words.index("--model") + 1] == str(checkout / "my_model.py")
+    assert words[words.index("--model-bytes") + 1] == str(3 << 30)  # the larger one's
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ ROOMS: dict[str, set[str]] = {
         *("fixtures.record", "fixtures.rules", "fixtures.environments", "fixtures.target"),
         "fixtures.model",
     },
-    "fixtures.weights": {"fixtures.record", "fixtures.statistics"},
+    "fixtures.weights": {"fixtures.record", "fixtures.statistics", "fixtures.target"},
     "fixtures.rounding": {"fixtures.record", "fixtures.statistics", "fixtures.target", "fixtures.weights"},
     "fixtures.propagation.laws": {"fixtures.record", "fixtures.statistics", "fixtures.rounding"},
     "fixtures.propagation.networks": {
@@ -416,6 +416,7 @@ ASKED_BY_NAME = {
     "fixtures.clock.workloads": 1,  # a context manager on the processor alone would be timed
     "fixtures.clock.model_workloads": 1,  # the same of a user's model
     "fixtures.weights.streams": 2,  # torch.random is the processor's, torch.<name> each other's
+    "suites.weights.test_module_abilities": 1,  # asked of the processor: they are written in Python
     "suites.timings.cases": 2,  # the processor is not named in names
     "suites.propagation.test_links": 3,  # asked of the processor: threads, large images, dropout's masks
     "suites.operations.test_operations": 1,  # asked of the processor: lesser instruction sets

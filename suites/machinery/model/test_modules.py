@@ -14,7 +14,7 @@ from torch.nn import functional
 from fixtures.model import numbers as numbers_module
 from fixtures.model.allowance import departure
 from fixtures.model.carried import Keeper
-from fixtures.model.modules import called_modules, figures, manner_of, passed, projections, sender, source_of
+from fixtures.model.modules import Manner, called_modules, figures, manner_of, passed, projections, sender, source_of
 from fixtures.model.numbers import Condition, numbers_of, plan_of
 from fixtures.model.results import AS_IT_IS, OUT_OF_TIME, ROOT
 from fixtures.statistics.pvalues import chi_squared_p
@@ -260,6 +260,18 @@ def test_a_frozen_parameter_and_an_integer_input_have_no_gradient(outer):
 
     assert list(found.tensors) == ["output"]
     assert manner_of(outer.embedding, ((torch.arange(3),), {})).modes == ("eval",)
+
+
+def test_a_module_is_alike_in_both_modes_only_if_its_gradients_and_buffers_are():
+    class Training(nn.Linear):
+        def forward(self, x):
+            return super().forward(x if not self.training else 2 * x - x.detach())
+
+    arguments = ((torch.randn(4, 3),), {})
+
+    assert manner_of(nn.Linear(3, 3), arguments).alike
+    assert manner_of(Training(3, 3), arguments) == Manner(("eval", "train"), draws=False, alike=False)
+    assert manner_of(nn.BatchNorm1d(3, momentum=0.0), arguments).modes == ("eval", "train")
 
 
 def test_running_statistics_are_among_what_a_module_computes_in_training(outer, asked, monkeypatch):

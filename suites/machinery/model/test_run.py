@@ -126,6 +126,28 @@ def gelu(by):
     return lambda patch: patch.setattr(functional, "gelu", scaled(functional.gelu, by))
 
 
+class LargerGradient(torch.autograd.Function):
+    """The input unchanged, and a gradient 1e-3 too large."""
+
+    @staticmethod
+    def forward(_context, x):
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(_context, sent):
+        return sent * (1 + 1e-3)
+
+
+def in_training(wrong):
+    """A GELU that is wrong in training alone, where the baseline's is to the bit what it is in evaluation."""
+
+    def plant(patch):
+        plain = nn.GELU.forward
+        patch.setattr(nn.GELU, "forward", lambda self, x: wrong(plain(self, x)) if self.training else plain(self, x))
+
+    return plant
+
+
 def attention(patch):
     plain = functional.scaled_dot_product_attention
     patch.setattr(
@@ -214,6 +236,8 @@ FAULTS = {
     "GELU 1e-3 too large": (gelu(1 + 1e-3), ("numbers", "act")),
     "GELU 1e-5 too large": (gelu(1 + 1e-5), ("numbers", "act")),
     "GELU 2e-6 too large": (gelu(1 + 2e-6), ("numbers", "act")),
+    "GELU 1e-5 too large in training": (in_training(lambda output: output * (1 + 1e-5)), ("numbers", "act")),
+    "GELU's gradient 1e-3 too large in training": (in_training(LargerGradient.apply), ("numbers", "act")),
     "attention's scale 1 % off": (attention, ("numbers", "attention")),
     "LayerNorm's eps 1e-6 for 1e-5": (eps, ("numbers", "layer_norm")),
     "one layer's init 2 % too wide": (wide, ("law", "attention.qkv.weight")),
@@ -436,22 +460,33 @@ ODD = {
     ),
     "a module without a float64 path": "nn.Sequential(nn.Linear(64, 64), Own(nn.Linear(64, 64), nn.Linear(64, 64)))",
     "float64": "nn.Sequential(nn.Linear(64, 64), nn.GELU(), nn.Linear(64, 64)).double()",
+    "a reentrant checkpoint": "nn.Sequential(nn.Linear(64, 64), Again(nn.GELU(), nn.Linear(64, 64)))",
     "an embedding with sparse gradients": "nn.Sequential(nn.Embedding(64, 64, sparse=True), nn.Linear(64, 64))",
 }
 
 
 # The compiler looks for gradients of what it is given, which warns of tensors that are no leaves.
-@pytest.mark.filterwarnings("ignore:The .grad attribute")
+@pytest.mark.filterwarnings("ignore:The .grad attribute", "ignore:None of the inputs have requires_grad")
 @pytest.mark.parametrize("odd", ODD)
 def test_an_odd_model_is_asked_in_full_and_reordered_sums_stop_nothing(odd, tmp_path, monkeypatch):
-    own = """
+    layers = """
+import torch
+import torch.utils.checkpoint
+from torch import nn
+
+
 class Own(nn.Sequential):
     def forward(self, x):
         assert x.dtype == torch.float32
         return super().forward(x)
+
+
+class Again(nn.Sequential):
+    def forward(self, x):
+        return torch.utils.checkpoint.checkpoint(super().forward, x, use_reentrant=True)
 """
     file = tmp_path / "odd.py"
-    file.write_text(f"import torch\nfrom torch import nn\n{own}\ndef build():\n    return {ODD[odd]}\n", "utf-8")
+    file.write_text(f"{layers}\n\ndef build():\n    return {ODD[odd]}\n", "utf-8")
     (tmp_path / "carried").mkdir()
     monkeypatch.setattr(run, "instruction_sets", dict)
     baseline = side_of(tmp_path, "baseline", file)

@@ -1,5 +1,6 @@
 """Training from given weights, moved before each step."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -75,3 +76,11 @@ def test_another_models_state_is_refused_by_the_names_that_differ(course):
 
     with pytest.raises(OtherTensors, match=r"2.bias is \(4,\) torch.float32, and the baseline's \(5,\)"):
         load(course.model, {**course.state, "2.bias": torch.zeros(5)})
+
+
+def test_an_optimizer_that_asks_for_a_closure_is_given_one(course):
+    asking = dataclasses.replace(course, optimizer=lambda trained: torch.optim.LBFGS(trained.parameters(), max_iter=4))
+    found = training_of(asking, 3, 0.0, 1)
+
+    assert found.optimizer == "LBFGS"
+    assert found.plain_losses[-1] < 0.9 * found.plain_losses[0]  # four evaluations a step: far more than plain SGD does

@@ -248,3 +248,23 @@ def test_a_candidate_without_time_for_a_module_did_not_break():
     assert found(Kind.BROKEN, late) == []
     (finding,) = found(Kind.CUT, late)
     assert finding.text == "left out: `head` (Linear) was not asked in the candidate: the time for numbers was over"
+
+
+def test_a_module_that_the_candidate_alone_finds_to_differ_in_training_is_beside_the_baseline_in_evaluation():
+    healthy = candidate_record()
+    act = next(module for module in healthy.numbers.modules if module.path == "blocks.0.act")
+    in_training = msgspec.structs.replace(act, mode="train")
+    numbers = msgspec.structs.replace(healthy.numbers, modules=(*healthy.numbers.modules, in_training))
+    within = msgspec.structs.replace(healthy, numbers=numbers)
+    wrong = msgspec.structs.replace(
+        in_training, tensors=tuple(computed(one.name, 840.0) for one in in_training.tensors)
+    )
+    beyond = msgspec.structs.replace(
+        healthy, numbers=msgspec.structs.replace(numbers, modules=(*healthy.numbers.modules, wrong))
+    )
+
+    assert not found(Kind.NUMBERS, within)
+    assert not found(Kind.BOTH, within)
+    (finding,) = found(Kind.NUMBERS, beyond)
+    assert finding.name == "blocks.0.act"
+    assert "in training mode" in finding.details
