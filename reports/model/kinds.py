@@ -68,6 +68,13 @@ class Kind(Kinds):
         True,
         "Both sides do it, so the upgrade changes nothing; it may be worth mending all the same.",
     )
+    INSIDE = (
+        "inside",
+        "asking",
+        False,
+        True,
+        "Nothing, if your code reaches these modules through the model alone: what they take or return has changed.",
+    )
     UNREPEATABLE = (
         "unrepeatable",
         "start",

@@ -16,6 +16,7 @@ from fixtures.model.results import (
     AS_IT_IS,
     CASTING,
     EXACT,
+    NO_SUCH_MODULE,
     OUT_OF_TIME,
     ROOT,
     Computed,
@@ -138,11 +139,12 @@ def compared_numbers(baseline: Numbers, candidate: Numbers) -> tuple[NumbersComp
     culprits = _culprits(modules)
     about = {(module.path, module.mode) for module in culprits}
     modules = [_following(module, about) for module in modules]
+    whole = {module.state for module in modules if module.path == ROOT} == {State.WITHIN}
     findings = [
         *_missing(asked, after.keys(), "candidate"),
         *_missing(candidate.modules, before, "baseline"),
-        *_otherwise(asked, after),
-        *_unasked(asked, after),
+        *_otherwise(asked, after, whole=whole),
+        *_unasked(asked, after, whole=whole),
         *_beyond(culprits, modules),
         *_not_finite(modules),
     ]
@@ -279,8 +281,13 @@ def _missing(modules: Iterable[ModuleNumbers], there: Iterable[tuple[str, Mode]]
             yield Finding(kind=Kind.BOTH, name=module.path, text=text)
 
 
-def _otherwise(modules: Iterable[ModuleNumbers], after: dict[tuple[str, Mode], ModuleNumbers]) -> Iterator[Finding]:
-    """Modules that compute other tensors, or tensors of another size or dtype."""
+def _otherwise(
+    modules: Iterable[ModuleNumbers], after: dict[tuple[str, Mode], ModuleNumbers], *, whole: bool
+) -> Iterator[Finding]:
+    """Modules that compute other tensors, or tensors of another size or dtype.
+
+    Where the `whole` model is within rounding, that is between the modules inside it.
+    """
     for before, now in _pairs(modules, after):
         if before.unasked or now.unasked:
             continue
@@ -295,7 +302,8 @@ def _otherwise(modules: Iterable[ModuleNumbers], after: dict[tuple[str, Mode], M
                 text = f"`{before.path}` ({before.kind}): its {name} {sizes}"
             else:
                 continue
-            yield Finding(kind=Kind.DIFFERS, name=before.path, text=text)
+            kind = Kind.INSIDE if whole and before.path != ROOT else Kind.DIFFERS
+            yield Finding(kind=kind, name=before.path, text=text)
 
 
 def _size(tensor: Computed) -> str:
@@ -308,12 +316,21 @@ def _pairs(
     yield from ((module, after[module.path, module.mode]) for module in modules if (module.path, module.mode) in after)
 
 
-def _unasked(modules: Iterable[ModuleNumbers], after: dict[tuple[str, Mode], ModuleNumbers]) -> Iterator[Finding]:
-    """Modules that could not be asked: in the candidate alone, they broke."""
+def _unasked(
+    modules: Iterable[ModuleNumbers], after: dict[tuple[str, Mode], ModuleNumbers], *, whole: bool
+) -> Iterator[Finding]:
+    """Modules that could not be asked: in the candidate alone, they broke.
+
+    Unless the `whole` model is within rounding: then it calls the module otherwise than the baseline's. One that is
+    gone is no such case, since what it did in training alone (dropout) no whole model in evaluation shows.
+    """
     for before, now in _pairs(modules, after):
         if now.unasked == OUT_OF_TIME and not before.unasked:
             text = f"left out: `{before.path}` ({before.kind}) was not asked in the candidate: {now.unasked}"
             yield Finding(kind=Kind.CUT, name=before.path, text=text)
+        elif now.unasked and not before.unasked and whole and now.unasked != NO_SUCH_MODULE:
+            text = f"`{before.path}` ({_place(before)}) is called otherwise in the candidate, which is within rounding"
+            yield Finding(kind=Kind.INSIDE, name=before.path, text=f"{text} as a whole: {now.unasked}")
         elif now.unasked and not before.unasked:
             text = f"`{before.path}` ({_place(before)}) cannot be asked in the candidate, and can in the baseline"
             yield Finding(kind=Kind.BROKEN, name=before.path, text=f"{text}: {now.unasked}")

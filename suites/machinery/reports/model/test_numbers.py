@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from fixtures.model.allowance import SPREAD
-from fixtures.model.results import AS_IT_IS, OUT_OF_TIME, ROOT, Figures
+from fixtures.model.results import AS_IT_IS, NO_SUCH_MODULE, OUT_OF_TIME, ROOT, Figures
 from reports.model import ModelComparison, compared_models
 from reports.model.kinds import Finding, Kind
 from reports.model.numbers import State, contains, share_in_words, unit
@@ -173,27 +173,61 @@ def test_a_module_that_one_side_does_not_call_differs(side):
     assert finding.text == f"`blocks.1.act` (GELU) is no module that the {side} calls"
 
 
-def test_another_number_of_elements_or_another_dtype_differs():
-    more = with_module(candidate_record(), "head", tensors=(computed(elements=7),))
-    half = with_module(candidate_record(), "head", tensors=(computed(roundoff=2.0**-8), computed("gradient of input")))
+def parts(made):
+    """Records whose model as a whole was not asked."""
+    return with_module(made, ROOT, unasked="an argument is a set", tensors=())
 
-    assert [one.text for one in found(Kind.DIFFERS, more)] == [
+
+@pytest.mark.parametrize(("of", "kind"), [(parts, Kind.DIFFERS), (lambda made: made, Kind.INSIDE)])
+def test_another_number_of_elements_or_another_dtype_differs_inside_what_is_within_rounding(of, kind):
+    more = with_module(of(candidate_record()), "head", tensors=(computed(elements=7),))
+    half = with_module(
+        of(candidate_record()), "head", tensors=(computed(roundoff=2.0**-8), computed("gradient of input"))
+    )
+
+    assert [one.text for one in found(kind, more, of(record()))] == [
         "`head` (Linear): its output has 12 288 elements rounded to 2^-24 in the baseline and 7 elements rounded to "
         "2^-24 in the candidate",
         "`head` (Linear): only the baseline computes its gradient of input",
     ]
-    (finding,) = found(Kind.DIFFERS, half)
+    (finding,) = found(kind, half, of(record()))
     assert finding.text.endswith("12 288 elements rounded to 2^-8 in the candidate")
 
 
+def test_a_model_that_returns_other_tensors_differs_whatever_its_modules_do():
+    (finding,) = found(Kind.DIFFERS, with_module(candidate_record(), ROOT, tensors=(computed(elements=7),)))[:1]
+
+    assert finding.name == ROOT
+
+
 def test_a_module_that_only_the_candidate_cannot_run_is_broken():
-    candidate = with_module(candidate_record(), "head", unasked="RuntimeError: no kernel", tensors=())
-    (finding,) = found(Kind.BROKEN, candidate)
+    candidate = with_module(parts(candidate_record()), "head", unasked="RuntimeError: no kernel", tensors=())
+    (finding,) = found(Kind.BROKEN, candidate, parts(record()))
 
     assert finding.text == (
         "`head` (Linear, torch/nn/modules/linear.py:124; 3x16x256 float32) cannot be asked in the candidate, and can "
         "in the baseline: RuntimeError: no kernel"
     )
+
+
+def test_a_module_that_takes_other_arguments_inside_a_model_within_rounding_is_a_notice():
+    candidate = with_module(candidate_record(), "head", unasked="alone it raises TypeError: no such mask", tensors=())
+    (finding,) = found(Kind.INSIDE, candidate)
+
+    assert not found(Kind.BROKEN, candidate)
+    assert finding.text == (
+        "`head` (Linear, torch/nn/modules/linear.py:124; 3x16x256 float32) is called otherwise in the candidate, which "
+        "is within rounding as a whole: alone it raises TypeError: no such mask"
+    )
+
+
+@pytest.mark.parametrize("root", [{"tensors": (computed(error=168.0), computed("gradient of input"))}, {}])
+def test_a_module_is_broken_where_the_whole_is_beyond_rounding_or_it_is_gone(root):
+    """Dropout that is gone does nothing to a model in evaluation."""
+    why = "alone it raises TypeError: no such mask" if root else NO_SUCH_MODULE
+    candidate = with_module(candidate_record(), "blocks.0.act", unasked=why, tensors=())
+
+    assert found(Kind.BROKEN, with_module(candidate, ROOT, **root) if root else candidate)
 
 
 def test_a_module_that_no_side_could_ask_is_a_notice():

@@ -54,6 +54,7 @@ FAULTS = {
     Kind.TRAINING: candidate_record(training=training(leaves_at=2)),
     Kind.UNASKED: candidate_record(seed=18),
     Kind.BOTH: with_module(candidate_record(), "head", unasked="an argument is a set", tensors=()),
+    Kind.INSIDE: with_module(candidate_record(), "head", unasked="alone it raises TypeError", tensors=()),
     Kind.UNREPEATABLE: candidate_record(initialization=initialization(0.5, is_repeatable=False)),
     Kind.STREAM: candidate_record(),
     Kind.CUT: candidate_record(cut=("training: a step takes 90 s",)),
