@@ -324,19 +324,30 @@ def _unasked(
     Unless the `whole` model is within rounding: then it calls the module otherwise than the baseline's. One that is
     gone is no such case, since what it did in training alone (dropout) no whole model in evaluation shows.
     """
+    told: dict[str, Finding] = {}  # a module that is asked in several modes is told of once
+    late: dict[str, dict[str, str]] = {"baseline": {}, "candidate": {}}
     for before, now in _pairs(modules, after):
-        if now.unasked == OUT_OF_TIME and not before.unasked:
-            text = f"left out: `{before.path}` ({before.kind}) was not asked in the candidate: {now.unasked}"
-            yield Finding(kind=Kind.CUT, name=before.path, text=text)
-        elif now.unasked and not before.unasked and whole and now.unasked != NO_SUCH_MODULE:
-            text = f"`{before.path}` ({_place(before)}) is called otherwise in the candidate, which is within rounding"
-            yield Finding(kind=Kind.INSIDE, name=before.path, text=f"{text} as a whole: {now.unasked}")
-        elif now.unasked and not before.unasked:
-            text = f"`{before.path}` ({_place(before)}) cannot be asked in the candidate, and can in the baseline"
-            yield Finding(kind=Kind.BROKEN, name=before.path, text=f"{text}: {now.unasked}")
-        elif before.unasked:
-            text = f"`{before.path}` ({before.kind}) was not asked: {before.unasked}"
-            yield Finding(kind=Kind.BOTH, name=before.path, text=text)
+        named, why = f"`{before.path}` ({_place(before)})", before.unasked or now.unasked
+        if why is None:
+            continue
+        if why == OUT_OF_TIME:
+            late["baseline" if before.unasked else "candidate"][before.path] = before.kind
+            continue
+        if before.unasked:
+            kind, text = Kind.BOTH, f"`{before.path}` ({before.kind}) was not asked: {why}"
+        elif whole and why != NO_SUCH_MODULE:
+            called = "is called otherwise in the candidate, which is within rounding as a whole"
+            kind, text = Kind.INSIDE, f"{named} {called}: {why}"
+        else:
+            kind, text = Kind.BROKEN, f"{named} cannot be asked in the candidate, and can in the baseline: {why}"
+        told[text] = Finding(kind=kind, name=before.path, text=text)
+    yield from told.values()
+    for side, modules_late in late.items():
+        if modules_late:
+            few = first_few([f"`{path}` ({kind})" for path, kind in modules_late.items()])
+            were = "were" if len(modules_late) > 1 else "was"
+            text = f"left out: {few} {were} not asked in the {side}: {OUT_OF_TIME}"
+            yield Finding(kind=Kind.CUT, name=next(iter(modules_late)), text=text)
 
 
 def _beyond(culprits: Sequence[ModuleComparison], modules: Sequence[ModuleComparison]) -> Iterator[Finding]:

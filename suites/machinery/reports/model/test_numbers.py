@@ -284,6 +284,21 @@ def test_a_candidate_without_time_for_a_module_did_not_break():
     assert finding.text == "left out: `head` (Linear) was not asked in the candidate: the time for numbers was over"
 
 
+def test_modules_that_the_baseline_had_no_time_for_are_told_of_once_and_are_left_out():
+    baseline, candidate = record(), candidate_record()
+    for path in ("blocks.0", "blocks.1", "blocks.1.act", "head"):
+        baseline, candidate = (
+            with_module(side, path, unasked=OUT_OF_TIME, tensors=()) for side in (baseline, candidate)
+        )
+    (finding,) = found(Kind.CUT, candidate, baseline)
+
+    assert not found(Kind.BOTH, candidate, baseline)
+    assert finding.text == (
+        "left out: `blocks.0` (Block), `blocks.1` (Block), `blocks.1.act` (GELU) and 1 more were not asked in the "
+        "baseline: the time for numbers was over"
+    )
+
+
 def test_a_module_that_the_candidate_alone_finds_to_differ_in_training_is_beside_the_baseline_in_evaluation():
     healthy = candidate_record()
     act = next(module for module in healthy.numbers.modules if module.path == "blocks.0.act")
