@@ -120,7 +120,7 @@ def compared_initialization(
         shown.append(compared)
         # Without a seed that repeats it, a model's digests say nothing.
         findings += [each for each in of_it if is_repeatable or each.kind is not Kind.STREAM]
-    findings += _unrepeatable(baseline, candidate)
+    findings += [*_copies(before, candidate.tensors), *_unrepeatable(baseline, candidate)]
     found = InitializationComparison(
         groups=baseline.groups, builds=baseline.builds, looks=looks, level=level, tensors=tuple(shown)
     )
@@ -279,6 +279,24 @@ def _beyond_rounding(before: InitialTensor, after: InitialTensor) -> bool:
     return any(
         value is None or abs(value - was) > SPREAD * roundoff * scale for was, value in zip(known, other, strict=True)
     )
+
+
+COPIED = 16
+"""Elements, at least, of tensors that are called copies: two numbers that are drawn in bfloat16 are equal with a chance
+below 2^-7, sixteen pairs of them with one below 2^-112."""
+
+
+def _copies(before: dict[str, InitialTensor], tensors: Iterable[InitialTensor]) -> Iterator[Finding]:
+    """Tensors that are drawn, and equal in the candidate alone: each of them follows its law."""
+    first: dict[str, InitialTensor] = {}
+    for tensor in tensors:
+        drawn = not tensor.is_constant and tensor.dtype in ROUNDOFF and math.prod(tensor.shape) >= COPIED
+        if not drawn or tensor.name not in before:
+            continue
+        copied = first.setdefault(tensor.digest, tensor)
+        if copied is not tensor and before[copied.name].digest != before[tensor.name].digest:
+            text = f"`{tensor.name}` ({described(tensor)}) starts as a copy of `{copied.name}` in the candidate alone"
+            yield Finding(kind=Kind.LAW, name=tensor.name, text=text)
 
 
 def _unrepeatable(baseline: Initialization, candidate: Initialization) -> Iterator[Finding]:

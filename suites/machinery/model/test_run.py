@@ -496,3 +496,27 @@ class Again(nn.Sequential):
     assert judged(baseline, candidate) == []
     assert baseline.training
     assert not [module.unasked for module in baseline.numbers.modules if module.unasked]
+
+
+def test_two_layers_that_start_equal_in_the_candidate_alone_are_named(tmp_path, monkeypatch):
+    file = tmp_path / "twins.py"
+    file.write_text(
+        "from torch import nn\ndef build():\n    return nn.Sequential(nn.Linear(64, 64), nn.Linear(64, 64))\n", "utf-8"
+    )
+    (tmp_path / "carried").mkdir()
+    monkeypatch.setattr(run, "instruction_sets", dict)
+    baseline = side_of(tmp_path, "baseline", file)
+    sound, last = nn.Linear.reset_parameters, []
+
+    def reset(self):
+        sound(self)
+        if last and last[0].weight.shape == self.weight.shape:
+            with torch.no_grad():
+                self.weight.copy_(last.pop().weight)
+        else:
+            last[:] = [self]
+
+    monkeypatch.setattr(nn.Linear, "reset_parameters", reset)
+    findings = judged(baseline, side_of(tmp_path, "candidate", file))
+
+    assert [finding.name for finding in findings if finding.kind == "law"] == ["1.weight"]

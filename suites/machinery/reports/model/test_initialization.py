@@ -154,6 +154,23 @@ def test_what_is_missing_added_or_of_another_shape_differs():
     assert {one.kind for one in (*found(shape), *found(name))} == {Kind.DIFFERS}
 
 
+@pytest.mark.parametrize(
+    ("elements", "dtype", "stops"), [(16, "float32", True), (15, "float32", False), (16, "int64", False)]
+)
+def test_a_tensor_that_is_a_copy_in_the_candidate_alone_stops(elements, dtype, stops):
+    of_size = {"shape": (elements,), "dtype": dtype}
+    sides = [with_tensor(side, "head.bias", **of_size) for side in (candidate_record(), record())]
+    both = [with_tensor(side, "head.bias", digest="x") for side in sides]
+    both = [with_tensor(side, "head.weight", digest="x") for side in both]
+    findings = found(both[0], sides[1])
+
+    assert [one.text for one in findings] == stops * [
+        f"`head.bias` (parameter, {elements} {dtype}) starts as a copy of `head.weight` in the candidate alone"
+    ]
+    assert {one.kind for one in findings} <= {Kind.LAW}
+    assert found(*both) == []
+
+
 # What cannot be told
 
 
