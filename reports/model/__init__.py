@@ -7,13 +7,13 @@ A finding says what differs, and has no opinion on what that means for the upgra
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from fixtures.model.results import ROOT, ModelRecord, ModelRecordError, Stage, read_model
+from fixtures.model.results import ROOT, Initialization, ModelRecord, ModelRecordError, Stage, read_model
 from fixtures.record.file_names import MODEL
 from fixtures.words.phrases import first_few
 from reports.comparison.false_alarms import Look
@@ -103,6 +103,8 @@ def compared_models(records: Records, torches: tuple[str | None, str | None]) ->
         if before.numbers and after.numbers:
             numbers, more = compared_numbers(before.numbers, after.numbers)
             found += more
+            if numbers.is_within:
+                found = [*_inside(found, before.initialization, after.initialization)]
         if before.training and after.training:
             # Where the same seed draws other numbers, runs can be compared whose numbers are all different.
             is_shared = before.training.draws == after.training.draws
@@ -126,6 +128,18 @@ def compared_models(records: Records, torches: tuple[str | None, str | None]) ->
         # The first of a kind stays the first: it is the first module that is called, the first tensor of the model.
         findings=tuple(sorted(findings, key=lambda finding: finding.kind.rank)),
     )
+
+
+def _inside(
+    findings: Iterable[Finding], before: Initialization | None, after: Initialization | None
+) -> Iterator[Finding]:
+    """Findings of a model that is within rounding: a buffer that one side alone has is a matter of its inside."""
+    ours, theirs = (
+        {one.name for one in side.tensors if one.role == "buffer"} if side else set() for side in (before, after)
+    )
+    for finding in findings:
+        one_sided = finding.kind is Kind.DIFFERS and finding.name in ours ^ theirs
+        yield msgspec.structs.replace(finding, kind=Kind.INSIDE) if one_sided else finding
 
 
 def model_looks(found: ModelComparison | None) -> Iterator[Look]:

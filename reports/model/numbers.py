@@ -124,6 +124,11 @@ class NumbersComparison(msgspec.Struct, frozen=True, kw_only=True):
         """Modules that were compared."""
         return tuple(module for module in self.modules if module.state not in (State.UNASKED, State.UNSAID))
 
+    @property
+    def is_within(self) -> bool:
+        """Whether the model as a whole is within rounding, in each mode that it was asked in."""
+        return {module.state for module in self.modules if module.path == ROOT} == {State.WITHIN}
+
 
 def compared_numbers(baseline: Numbers, candidate: Numbers) -> tuple[NumbersComparison, list[Finding]]:
     """Compare what the modules compute; findings in the order in which a reader wants them.
@@ -139,16 +144,15 @@ def compared_numbers(baseline: Numbers, candidate: Numbers) -> tuple[NumbersComp
     culprits = _culprits(modules)
     about = {(module.path, module.mode) for module in culprits}
     modules = [_following(module, about) for module in modules]
-    whole = {module.state for module in modules if module.path == ROOT} == {State.WITHIN}
+    found = NumbersComparison(conditions=baseline.conditions, left_out=baseline.left_out, modules=tuple(modules))
     findings = [
         *_missing(asked, after.keys(), "candidate"),
         *_missing(candidate.modules, before, "baseline"),
-        *_otherwise(asked, after, whole=whole),
-        *_unasked(asked, after, whole=whole),
+        *_otherwise(asked, after, whole=found.is_within),
+        *_unasked(asked, after, whole=found.is_within),
         *_beyond(culprits, modules),
         *_not_finite(modules),
     ]
-    found = NumbersComparison(conditions=baseline.conditions, left_out=baseline.left_out, modules=tuple(modules))
     if not found.asked:
         findings.append(Finding(kind=Kind.UNASKED, name=ROOT, text="no module could be compared"))
     return found, findings

@@ -331,6 +331,15 @@ def test_a_model_that_raises_where_the_baseline_does_not_is_broken(baseline, fol
     assert all("y" in finding.text for finding in findings)
 
 
+def test_a_model_with_another_buffer_is_asked_all_the_same(baseline, folder, tmp_path):
+    table = "self.register_buffer('table', torch.arange(3.0), persistent=False)"
+    line = "        self.dropout = nn.Dropout(0.25)\n"
+    (tmp_path / "network.py").write_text(MODEL.replace(line, f"{line}        {table}\n"), "utf-8")
+    findings = judged(baseline, side_of(folder, "candidate", tmp_path / "network.py"))
+
+    assert names(findings) == {("inside", "table")}
+
+
 def test_a_model_of_other_parameters_differs(baseline, folder, tmp_path):
     (tmp_path / "network.py").write_text(MODEL.replace("nn.Linear(32, 32)", "nn.Linear(32, 33)"), "utf-8")
     findings = judged(baseline, side_of(folder, "candidate", tmp_path / "network.py"))

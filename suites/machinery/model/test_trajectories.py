@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from fixtures.model.allowance import SPREAD
 from fixtures.model.initial import tensors_of
-from fixtures.model.trajectories import Course, OtherTensors, load, movement, training_of
+from fixtures.model.trajectories import Course, OtherTensors, fitting, load, movement, training_of
 from fixtures.statistics.ranks import rank_sum_p
 from suites.machinery.chance import SURE
 
@@ -84,3 +84,16 @@ def test_an_optimizer_that_asks_for_a_closure_is_given_one(course):
 
     assert found.optimizer == "LBFGS"
     assert found.plain_losses[-1] < 0.9 * found.plain_losses[0]  # four evaluations a step: far more than plain SGD does
+
+
+def test_a_state_fits_a_model_with_other_buffers_and_none_with_other_parameters(course):
+    course.model.register_buffer("table", torch.arange(3.0), persistent=False)
+    state = {**course.state, "old": torch.ones(2)}
+    found = fitting(state, course.model, {"old"})
+    load(course.model, found)
+
+    assert found.keys() == {*course.state, "table"}
+    assert torch.equal(found["table"], torch.arange(3.0))
+    for buffers in (set(), {"0.weight"}):
+        with pytest.raises(OtherTensors, match=r"the model lacks old"):
+            load(course.model, fitting(state, course.model, buffers))

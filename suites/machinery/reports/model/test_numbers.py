@@ -317,3 +317,20 @@ def test_a_module_that_the_candidate_alone_finds_to_differ_in_training_is_beside
     (finding,) = found(Kind.NUMBERS, beyond)
     assert finding.name == "blocks.0.act"
     assert "in training mode" in finding.details
+
+
+def test_a_buffer_that_one_side_alone_has_is_inside_a_model_that_is_within_rounding():
+    def with_buffer(made):
+        (first, *_) = made.initialization.tensors
+        added = msgspec.structs.replace(first, name="rotary.table", role="buffer")
+        tensors = (*made.initialization.tensors, added)
+        return msgspec.structs.replace(
+            made, initialization=msgspec.structs.replace(made.initialization, tensors=tensors)
+        )
+
+    for sides in ((with_buffer(candidate_record()), record()), (candidate_record(), with_buffer(record()))):
+        (finding,) = found(Kind.INSIDE, *sides)
+        assert finding.name == "rotary.table"
+        assert not found(Kind.DIFFERS, *sides)
+        (finding,) = found(Kind.DIFFERS, *map(parts, sides))
+        assert finding.name == "rotary.table"
