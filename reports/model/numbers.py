@@ -126,7 +126,7 @@ class NumbersComparison(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_within(self) -> bool:
-        """Whether the model as a whole is within rounding, in each mode that it was asked in."""
+        """True where the model as a whole is within rounding, in each mode that it was asked in."""
         return {module.state for module in self.modules if module.path == ROOT} == {State.WITHIN}
 
 
