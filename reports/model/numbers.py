@@ -159,14 +159,13 @@ def compared_numbers(baseline: Numbers, candidate: Numbers) -> tuple[NumbersComp
 
 
 def _in_training(
-    modules: Iterable[ModuleNumbers], after: dict[tuple[str, Mode], ModuleNumbers]
+    modules: Sequence[ModuleNumbers], after: dict[tuple[str, Mode], ModuleNumbers]
 ) -> Iterator[ModuleNumbers]:
     """Modules that answer alike in evaluation and in training on the baseline, and not in the candidate.
 
     The candidate asks them in training for that reason alone (fixtures/model/numbers.py); the baseline's numbers in
     evaluation are those in training.
     """
-    modules = list(modules)
     in_training = {module.path for module in modules if module.mode == "train"}
     for module in modules:
         if module.mode == "eval" and module.path not in in_training and (module.path, "train") in after:
