@@ -4,10 +4,12 @@ import contextlib
 import json
 import os
 import pty
+import queue
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -16,7 +18,7 @@ import pytest
 
 from fixtures.clock.command import _side
 from fixtures.clock.estimate import fewest_restarts
-from fixtures.clock.interrupts import Interrupts
+from fixtures.clock.interrupts import Interrupts, next_of
 from fixtures.clock.results import read_pairing
 from fixtures.environments.processes import usable_cores
 from fixtures.record.choices import DEVICES
@@ -349,6 +351,30 @@ def test_during_a_fork_a_signal_is_remembered_and_raises_nothing():
 
     with pytest.raises(KeyboardInterrupt):
         interrupts.check()
+
+
+def test_a_signal_that_wakes_no_wait_ends_it_all_the_same():
+    """As one does that comes to another thread, or to this one just before it begins to wait."""
+
+    def come():
+        time.sleep(0.1)  # for the main thread to wait
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+
+    def take(number, _frame):
+        raise InterruptedError(number)
+
+    def wait():
+        coming.start()
+        next_of(queue.SimpleQueue())
+
+    before = signal.signal(signal.SIGUSR1, take)
+    coming = threading.Thread(target=come)
+    try:
+        with pytest.raises(InterruptedError):
+            wait()
+    finally:
+        coming.join()
+        signal.signal(signal.SIGUSR1, before)
 
 
 def test_a_worker_behind_a_script_ends_as_well(tmp_path):
