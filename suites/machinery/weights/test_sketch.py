@@ -250,6 +250,18 @@ def test_a_sketch_merged_anywhere_has_looked_at_what_both_have_looked_at(stretch
     np.testing.assert_allclose(merged.positions.rows.weights, np.concatenate(runs).sum((0, 2)), rtol=1e-9)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("ends", [(-0.5, 0.25), (0.25, 0.5), (-0.5, -0.25), (0.0, 1e-3), (-1e-3, -0.0)])
+def test_a_weight_that_is_one_step_farther_out_than_all_before_is_the_new_end(dtype, ends):
+    before = torch.tensor(ends, dtype=getattr(torch, dtype))
+    outward = torch.tensor((-math.inf, math.inf), dtype=before.dtype)
+    stream = before, torch.tensor((ends[0], math.nan), dtype=before.dtype), torch.nextafter(before, outward)
+
+    moments = one_pass((2,), *stream).moments
+
+    assert (moments.smallest, moments.largest) == tuple(stream[-1].tolist())
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_nan_and_infinities_are_counted_apart_from_the_finite(dtype):
     tensor = torch.tensor([[math.nan, -math.nan, math.inf], [-math.inf, 0.5, -0.25]]).to(getattr(torch, dtype))
