@@ -176,7 +176,8 @@ def test_both_sides_are_asked_the_same_and_the_reports_decide(first_gate, checko
 
     assert code == 0
     workers = told(checkout, "baseline")[len(command.ASKED) + len(suite_run.UNWANTED) + 1]
-    asked = [*command.ASKED, *suite_run.UNWANTED, "-n", workers, "--run-dir", str(run_of(checkout, "baseline"))]
+    run_dir = ["--run-dir", str(run_of(checkout, "baseline"))]
+    asked = [*command.ASKED, *suite_run.UNWANTED, "-n", workers, *suite_run.SHARED_OUT, *run_dir]
     options = ["--tier", "quick", "--seed", "7", "-k", "scale and not half"]
     assert 1 <= int(workers) <= suite_run.MOST_WORKERS
     assert told(checkout, "baseline") == [*asked, *options, "-x", "--maxfail=3"]
