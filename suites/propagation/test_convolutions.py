@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import torch
 
 from fixtures.propagation.laws.convolution import returned
 from fixtures.propagation.networks.convolutions import CYCLES, ConvolutionNetwork, Convolutions, one_network, path_of
@@ -24,6 +23,7 @@ from fixtures.record.subject import Subject
 from fixtures.rounding.activations import LEAKY_SLOPE
 from fixtures.rounding.comparison import Compared
 from fixtures.target.arithmetic import arithmetic_of
+from fixtures.target.seeds import seed_generators
 from fixtures.target.target import Target
 from suites.framework.exact_claims import counterexample, exact_case
 from suites.framework.findings import Findings
@@ -161,7 +161,7 @@ def test_every_product_is_right(case: Case, findings: Findings, target: Target) 
 
 def products_of(subject: Subject, seed: int, target: Target) -> list[Compared]:
     """Compare outputs, input gradients and weight gradients in one network."""
-    torch.manual_seed(seed)
+    seed_generators(seed)
     chooser = np.random.default_rng(seed)
     passed = one_network(subject, target)
     back = [(layer, returned(layer, LINK_GRADIENTS, chooser, weight_gradient=True)) for layer in passed]

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from fixtures.record.plan import Case
 from fixtures.record.question import Question
 from fixtures.record.subject import DTYPES, Subject
+from fixtures.target.seeds import seed_generators
 from fixtures.target.target import Target
 from fixtures.weights.draws import initialize
 from fixtures.weights.layouts import cut
@@ -250,7 +251,7 @@ def test_parameters_have_their_documented_names_order_and_defaults(
     def all_give_the_same() -> None:
         given = {}
         for words, call in calls.items():
-            torch.manual_seed(findings.seed("defaults"))
+            seed_generators(findings.seed("defaults"))
             weight = cut(case.subject, math.nan).weight
             call(weight)
             given[words] = content(weight)

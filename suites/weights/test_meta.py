@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import torch
-
 from fixtures.record.plan import Case
 from fixtures.record.question import Question
 from fixtures.record.subject import Subject
+from fixtures.target.seeds import seed_generators
 from fixtures.weights.module_defaults import DEFAULTS, Missing, unwritten_after_meta
 from suites.framework.exact_claims import Inconclusive, exact_case, settle
 from suites.framework.findings import Findings
@@ -35,7 +34,7 @@ def test_a_start_on_meta_leaves_nothing_unwritten(case: Case, findings: Findings
     (question,) = findings.questions
 
     def check() -> None:
-        torch.manual_seed(findings.seed("screen"))
+        seed_generators(findings.seed("screen"))
         try:
             unwritten = unwritten_after_meta(case.subject.initializer, case.subject.device)
         except Missing as reason:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import torch
 from torch import nn
 
 from fixtures.record.kinds import Initialization
@@ -14,6 +13,7 @@ from fixtures.record.plan import Case
 from fixtures.record.question import Question
 from fixtures.record.subject import DTYPES, Subject
 from fixtures.statistics.laws import Law, grid_law
+from fixtures.target.seeds import seed_generators
 from fixtures.target.target import Target
 from fixtures.weights.draws import sketch_of_many
 from fixtures.weights.marginal_questions import questions_of_law
@@ -210,7 +210,7 @@ def test_no_two_random_parameters_of_a_model_are_equal(case: Case, findings: Fin
     (question,) = findings.questions
 
     def check() -> None:
-        torch.manual_seed(findings.seed("screen"))
+        seed_generators(findings.seed("screen"))
         models = [MODELS[case.subject.initializer]() for _ in range(2)]
         both = random_parameters(models[0], "first: ") | random_parameters(models[1], "second: ")
         assert both, "it has no random parameters"
@@ -233,7 +233,7 @@ def test_a_transformer_encoder_starts_with_copies_of_one_layer(case: Case, findi
     (question,) = findings.questions
 
     def check() -> None:
-        torch.manual_seed(findings.seed("screen"))
+        seed_generators(findings.seed("screen"))
         encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(24, 4, 24, batch_first=True), 3)
         broken = unequal_layers(encoder.layers)
         assert broken is None, broken

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
-import torch
-
 from fixtures.record.claim import Reading
 from fixtures.record.plan import Case
 from fixtures.record.question import Question
 from fixtures.record.subject import DTYPES, HALF_TYPES, Subject
 from fixtures.statistics.laws import promised_law
+from fixtures.target.seeds import seed_generators
 from fixtures.target.target import Target
 from fixtures.weights.draws import draw, empty, initialize
 from fixtures.weights.marginal_questions import questions_of_law
@@ -125,7 +124,7 @@ def test_a_uniform_draw_of_zero_becomes_no_outlier(case: Case, findings: Finding
     (question,) = findings.questions
 
     def check() -> None:
-        torch.manual_seed(SEED_OF_A_ZERO)
+        seed_generators(SEED_OF_A_ZERO)
         weight = empty(case.subject)
         initialize(weight, case.subject, target)
         law = promised_law(case.subject)
@@ -156,7 +155,7 @@ def test_orthogonal_weights_are_orthogonal(case: Case, findings: Findings, targe
     (question,) = findings.questions
 
     def check() -> None:
-        torch.manual_seed(findings.seed("screen"))
+        seed_generators(findings.seed("screen"))
         weight = empty(case.subject)
         try:
             initialize(weight, case.subject, target)

@@ -46,11 +46,11 @@ ROOMS: dict[str, set[str]] = {
     "fixtures.rounding": {"fixtures.record", "fixtures.statistics", "fixtures.target", "fixtures.weights"},
     "fixtures.propagation.laws": {"fixtures.record", "fixtures.statistics", "fixtures.rounding"},
     "fixtures.propagation.networks": {
-        *("fixtures.record", "fixtures.statistics", "fixtures.weights", "fixtures.rounding"),
+        *("fixtures.record", "fixtures.statistics", "fixtures.target", "fixtures.weights", "fixtures.rounding"),
         "fixtures.propagation.laws",
     },
     "fixtures.propagation.readings": {
-        *("fixtures.record", "fixtures.statistics", "fixtures.weights", "fixtures.rounding"),
+        *("fixtures.record", "fixtures.statistics", "fixtures.target", "fixtures.weights", "fixtures.rounding"),
         *("fixtures.propagation.laws", "fixtures.propagation.networks"),
     },
     "fixtures.training": {
