@@ -237,11 +237,10 @@ def test_fan_out_for_fan_in_is_seen_where_widths_differ():
 
 @pytest.mark.large_draws
 def test_one_layer_left_at_torchs_default_is_named():
-    calls = []
+    calls = itertools.count(1)
 
     def kaiming_normal_(weight, **options):
-        calls.append(weight)
-        if len(calls) % 50 == 17:
+        if next(calls) % 50 == 17:
             return nn.init.kaiming_uniform_(weight, a=math.sqrt(5))
         return nn.init.kaiming_normal_(weight, **options)
 
