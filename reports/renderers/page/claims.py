@@ -7,6 +7,7 @@ so that the script formats nothing.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -50,11 +51,10 @@ def claim_list(claims: Iterable[ClaimRow], references: Mapping[str, str], most_b
     """All claims, those first that a reader wants to see; as many of those that hold as there is room for."""
     ordered = sorted(claims, key=lambda claim: claim.importance)
     must = sum(claim.change is not Change.HELD for claim in ordered)
-    document, shown = _document(ordered, references), len(ordered)
-    while len(document) > most_bytes and shown > must:
-        # Held claims are of about equal length: one or two rounds end this, and each leaves out at least one.
-        shown = max(must, min(shown - 1, int(shown * most_bytes / len(document))))
-        document = _document(ordered[:shown], references)
+    document, lengths = _document(ordered, references)
+    shown = max(must, bisect_right(lengths, most_bytes))
+    if shown < len(ordered):
+        document, _ = _document(ordered[:shown], references)
     about: dict[str, list[int]] = {}
     for row, claim in enumerate(ordered[:shown]):
         about.setdefault(claim.subject, []).append(row)
@@ -63,14 +63,27 @@ def claim_list(claims: Iterable[ClaimRow], references: Mapping[str, str], most_b
 
 
 class Texts:
-    """Every text once."""
+    """Every text once.
+
+    Attributes:
+        index: place of each text, made safe to show.
+        length: of the list in JSON, without brackets.
+    """
 
     def __init__(self) -> None:
         self.index: dict[str, int] = {"": 0}
+        self.length = len('""')
+        self._places: dict[str, int] = {}
 
     def __call__(self, text: str) -> int:
         """Index of a text, made safe to show."""
-        return self.index.setdefault(printable(text), len(self.index))
+        if text not in self._places:
+            shown = printable(text)
+            if shown not in self.index:
+                self.index[shown] = len(self.index)
+                self.length += 1 + len(safe_json(shown))
+            self._places[text] = self.index[shown]
+        return self._places[text]
 
 
 READINGS = {
@@ -86,20 +99,26 @@ READINGS = {
 """Rows of the table that a claim opens to, and the field of a side that each shows."""
 
 
-def _document(claims: Sequence[ClaimRow], references: Mapping[str, str]) -> str:
+def _document(claims: Sequence[ClaimRow], references: Mapping[str, str]) -> tuple[str, list[int]]:
+    """The document, and the length that it has with the first claim alone, with the first two, and so on."""
     texts = Texts()
     subjects: dict[str, list[int]] = {}
     numbers: dict[str, int] = {}
     rows: list[list[Any]] = []
+    in_lists: list[int] = []
+    length = 0
     for claim in claims:
         if claim.subject not in numbers:
             numbers[claim.subject] = len(numbers)
             told = (claim.subject, claim.dtype, claim.device, selection(claim.subject))
             subjects[claim.subject] = [texts(text) for text in told]
+            length += 1 + len(safe_json(subjects[claim.subject]))
         before, after = (_side(side, texts) for side in (claim.baseline, claim.candidate))
         sides = [before, 1 if before == after and before is not None else after]
         family, statement = texts(claim.family), texts(claim.shown.statement if claim.shown else "")
         rows.append([claim.change.rank, family, numbers[claim.subject], statement, *sides])
+        length += 1 + len(safe_json(rows[-1]))
+        in_lists.append(length + texts.length)
     document = {
         "changes": [{"words": change, "tone": change.tone, "held": change is Change.HELD} for change in Change],
         "readings": list(READINGS),
@@ -109,7 +128,9 @@ def _document(claims: Sequence[ClaimRow], references: Mapping[str, str]) -> str:
         "references": {printable(name): printable(reference) for name, reference in references.items()},
         "rows": rows,
     }
-    return safe_json(document)
+    written = safe_json(document)
+    around = len(written) - in_lists[-1] if in_lists else 0
+    return written, [around + one for one in in_lists]
 
 
 def _side(side: Reading | None, texts: Texts) -> list[int] | None:

@@ -15,7 +15,7 @@ from fixtures.record import file_names, run_folder
 from fixtures.record.failure import Failure
 from fixtures.record.plan import Plan
 from fixtures.record.run_folder import RecordError, read_run
-from fixtures.record.safe_text import LONGEST_KEPT, Ambiguous, cleaned
+from fixtures.record.safe_text import LONGEST_KEPT, Ambiguous, cleaned, is_clean
 from fixtures.rules.known_violations import KnownError, read_known
 from fixtures.rules.policy import PolicyError, read_policy
 from reports.commands import command_line
@@ -221,3 +221,19 @@ def test_numbers_and_what_is_clean_stay_as_they_are():
 def test_a_key_that_hides_another_is_ambiguous():
     with pytest.raises(Ambiguous):
         cleaned({"a\u200b": 1, "a\u200c": 2})
+
+
+@pytest.mark.parametrize("character", [*NASTY[:-LONGEST_KEPT], "\ud800", "\u2066", "\u00a0", "\ue000"])
+@pytest.mark.parametrize("escaped", [True, False])
+def test_a_document_that_is_called_clean_is_one(character, escaped):
+    """However a character is written: as itself, where JSON allows it, or as an escape."""
+    document = json.dumps({"a": [f"x{character}y"]}, ensure_ascii=escaped).encode("utf-8", "surrogatepass")
+
+    assert is_clean(document) == (character.isprintable() and b"\\" not in document)
+    if is_clean(document):
+        assert cleaned(json.loads(document)) == json.loads(document)
+
+
+def test_a_document_longer_than_what_is_kept_of_a_text_is_not_called_clean():
+    assert is_clean(json.dumps("e" * (LONGEST_KEPT - 2)).encode())
+    assert not is_clean(json.dumps("e" * (LONGEST_KEPT - 1)).encode())

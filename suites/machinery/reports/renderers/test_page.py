@@ -239,6 +239,9 @@ def test_a_page_that_would_be_too_large_leaves_out_claims_that_hold_and_says_how
     assert len(small.place) + small.left_out == len(whole.place) == len(rows)
     kinds = [row[0] for row in json.loads(small.document)["rows"]]
     assert sum(kind != Change.HELD.rank for kind in kinds) == 4
+    # As many as there is room for, to the character.
+    assert claim_list(rows, {}, most_bytes=len(small.document)).document == small.document
+    assert claim_list(rows, {}, most_bytes=len(small.document) - 1).left_out == small.left_out + 1
 
 
 def test_what_does_not_hold_is_never_left_out():
