@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from fixtures.environments.environment import Environment
-from fixtures.gate.suite_run import run_suite
+from fixtures.gate.suite_run import SHARED_OUT, run_suite
 from fixtures.record import file_names
 from fixtures.record.choices import DEVICES
 from fixtures.record.claim import Verdict
@@ -52,10 +52,11 @@ PLANNED = [f"{asked.family}/{subject.key}" for subject in SUBJECTS for asked in 
 
 
 def suite(folder, *arguments, select=SELECTION, **variables):
-    """Run the suite into a run folder."""
+    """Run the suite into a run folder; where workers are asked for, shared out as a gate has it."""
     usual = ["-m", "pytest", "suites/weights/test_law.py", "-p", "no:cacheprovider", "-k", select, "--run-dir", folder]
+    shared_out = SHARED_OUT if "-n" in arguments else ()
     seed = () if {"--seed", "--plan"} & set(arguments) else ("--seed", fresh_seed())
-    return preloaded.run(*usual, *arguments, *seed, **variables)
+    return preloaded.run(*usual, *shared_out, *arguments, *seed, **variables)
 
 
 def answers(folder):
