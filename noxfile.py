@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,7 +65,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def minimums(session: nox.Session) -> None:
     """Run the project's own tests with the oldest version of everything but torch that pyproject.toml allows."""
-    oldest = Environments(ENVIRONMENTS.store, PROJECT.at_minimums())
+    oldest = dataclasses.replace(ENVIRONMENTS, project=PROJECT.at_minimums())
     with _held(session, "machinery", pinned(PROJECT.baseline), oldest) as environment:
         _run(session, environment, "pytest", "suites/machinery", "-n", "auto", *session.posargs)
 
