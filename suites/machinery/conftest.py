@@ -53,6 +53,19 @@ def world() -> Iterator[Processes]:
     world.close()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that looks for a test which fails oftener than it says."""
+    parser.addoption("--rounds", type=int, default=1, help="run each drawing test N times, each on draws of its own")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make each drawing test several, whose names and so whose seeds differ."""
+    rounds = metafunc.config.getoption("--rounds", default=1)  # not there where another conftest was loaded first
+    if rounds > 1 and metafunc.definition.get_closest_marker("draws"):
+        metafunc.fixturenames.append("round_of_draws")
+        metafunc.parametrize("round_of_draws", range(rounds))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Register the mark of drawing tests, seed modules, and load the profile that no option of Hypothesis chose."""

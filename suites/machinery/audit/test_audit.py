@@ -217,6 +217,7 @@ def test_weights_that_are_no_draw_at_all_are_violations(audited, model, note):
 # What is no evidence
 
 
+@pytest.mark.draws(3 * ALARM, "three layers' stds within CLOSE standard errors")
 def test_a_suggested_law_is_no_test(audited):
     code, found, page = audited("default")
 

@@ -142,11 +142,24 @@ def test_what_is_printed_does_not_get_into_the_answers(tmp_path):
         started.greet()
 
 
+UNDISTURBED = 20
+"""Tries, one of which a virtual machine's host should leave alone: what it takes, no clock of the guest's can tell."""
+
+
 @pytest.mark.skipif(not THERE, reason="needs /proc")
 def test_waiting_for_a_processor_is_not_counted_and_sleeping_is():
     allowed = os.sched_getaffinity(0)
     one = {min(allowed)}
     read = running_clock(Cpu())
+
+    def counts_own_time_alone():
+        """Run for 0.2 s on a processor that another process has half of; was the other half left out?"""
+        began, clock, cpu = read(), time.perf_counter(), time.thread_time()
+        while time.thread_time() - cpu < 0.2:
+            pass
+        ran, passed = read() - began, time.perf_counter() - clock
+        return passed > 1.5 * ran and ran == pytest.approx(0.2, rel=0.1)
+
     child = os.fork()
     if child == 0:
         os.sched_setaffinity(0, one)
@@ -154,10 +167,7 @@ def test_waiting_for_a_processor_is_not_counted_and_sleeping_is():
             pass
     try:
         os.sched_setaffinity(0, one)
-        began, clock, cpu = read(), time.perf_counter(), time.thread_time()
-        while time.thread_time() - cpu < 0.2:
-            pass
-        ran, passed = read() - began, time.perf_counter() - clock
+        counted = any(counts_own_time_alone() for _ in range(UNDISTURBED))
         began = read()
         time.sleep(0.1)
         slept = read() - began
@@ -166,6 +176,5 @@ def test_waiting_for_a_processor_is_not_counted_and_sleeping_is():
         os.waitpid(child, 0)
         os.sched_setaffinity(0, allowed)
 
-    assert passed > 1.5 * ran  # the other process had its share of the processor
-    assert ran == pytest.approx(0.2, rel=0.1)
+    assert counted
     assert slept >= 0.1
