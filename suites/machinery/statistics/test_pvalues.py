@@ -30,6 +30,7 @@ from fixtures.statistics.pvalues import (
     ks_p,
     largest_p,
     lattice_cumulant,
+    squared_normals_p,
     squared_uniform_cumulant,
     uniform_cumulant,
     weighted_sum,
@@ -88,6 +89,51 @@ def test_chi_squared_tails(degrees, total):
 def test_a_sum_of_squares_that_cannot_be_has_no_chance(degrees):
     assert chi_squared_p(0.0, degrees) == 0.0
     assert chi_squared_p(1e300, degrees) == 0.0
+
+
+BITS = 6
+"""Of the uniforms of a generator so coarse that all that it can draw can be looked at."""
+
+ROOTS = 3 * 2.0**-BITS
+"""Chance that one of its normals is at a root: of the radius, or one of the two of its angle."""
+
+
+def pair_squares():
+    """Squares of both normals of each pair that Box-Muller makes of two uniforms k 2^-BITS of [0, 1), [2, 4^BITS]."""
+    uniforms = np.arange(2**BITS) / 2**BITS
+    radius, angle = np.meshgrid(np.sqrt(-2 * np.log1p(-uniforms)), 2 * np.pi * uniforms)
+    return np.array([(radius * np.cos(angle)).ravel() ** 2, (radius * np.sin(angle)).ravel() ** 2])
+
+
+def sums_of(taken):
+    """All equally likely sums of squares, ascending, of as many normals of independent pairs as `taken` lists."""
+    sums = np.zeros(1)
+    for normals in taken:
+        sums = np.add.outer(sums, pair_squares()[-normals:].sum(0)).ravel()  # a sine has exact zeros
+    return np.sort(sums)
+
+
+@pytest.mark.parametrize("taken", [(1,), (2,), (1, 1), (2, 1), (2, 2)], ids=str)
+def test_sums_of_few_squares_are_small_as_often_as_a_grid_makes_them(taken):
+    sums = sums_of(taken)
+    small = sums[: len(sums) // 3 : max(1, len(sums) // 3000)]
+    no_larger = np.searchsorted(sums, small, side="right") / len(sums)
+
+    bounds = np.array([squared_normals_p(float(total), sum(taken), ROOTS) / 2 for total in small])
+
+    assert (bounds >= np.minimum(0.5, no_larger)).all()
+    assert chi_squared_p(float(small[0]), sum(taken)) / 2 < no_larger[0] / 3  # a continuous law would miss it
+
+
+def test_a_zero_among_a_million_columns_of_one_weight_is_no_wonder():
+    assert 1e6 * squared_normals_p(0.0, 1, 3 * 2.0**-24) > 0.1
+    assert squared_normals_p(0.0, 16, 3 * 2.0**-24) < 1e-40  # and sixteen of them in one column are
+
+
+@pytest.mark.parametrize("degrees", [1, 2, 5, 64, 65, 4096])
+def test_a_fine_grid_changes_no_sum_that_is_not_tiny(degrees):
+    for total in (0.1 * degrees, degrees, 3 * degrees):
+        assert squared_normals_p(total, degrees, 3 * 2.0**-53) == nearly(chi_squared_p(total, degrees), rel=1e-6)
 
 
 # Counts
