@@ -10,14 +10,16 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy import special
 
 from fixtures.record.claim import Verdict
-from fixtures.record.subject import HALF_TYPES, Subject
+from fixtures.record.subject import DTYPES, HALF_TYPES, Subject
 from fixtures.statistics.formats import unit_roundoff
-from fixtures.statistics.generators import PHILOX, PROCESSOR, generator_of
-from fixtures.statistics.judgement import judge
+from fixtures.statistics.generators import PHILOX, PROCESSOR, Generator, generator_of
+from fixtures.statistics.judgement import CERTAIN, SCREEN, judge
 from fixtures.statistics.laws import grid_law, promised_law
-from fixtures.weights.marginal_questions import NEGLIGIBLE, marginal_questions, zeros
+from fixtures.weights.marginal_questions import AT_THE_END, NEGLIGIBLE, extremes, marginal_questions, zeros
+from fixtures.weights.sketch import Moments, Sketch
 from fixtures.weights.sketcher import sketch_of
 from suites.machinery.chance import CLAIM, SURE, fresh_seed
 from suites.machinery.making.philox import (
@@ -290,3 +292,72 @@ def test_zeros_are_counted_against_the_devices_own_chance(share, on_cpu, on_cuda
 )
 def test_a_device_has_its_generator(device, generator):
     assert generator_of(device) is generator
+
+
+# The largest and the smallest that can be drawn
+
+
+def coarse(bits):
+    """A generator like the processor's, of uniforms of so few bits that all radii can be listed."""
+    return Generator("coarse", 2.0**-bits, 2.0**-bits, 2.0**-bits, 2.0**-bits)
+
+
+@pytest.mark.parametrize("bits", [6, 12, 16])
+@pytest.mark.parametrize("share", [0.01, 0.2, 0.5, 0.8, 0.9, 0.97, 0.999])
+def test_a_grid_draws_normals_beyond_as_seldom_as_is_said_and_the_law_oftener(bits, share):
+    radii = np.sqrt(-2 * np.log(np.arange(1, 2**bits + 1) / 2**bits))
+    x = share * radii[0]
+    beyond = (np.arccos(np.clip(x / np.maximum(radii, x), 0, 1)) / np.pi).sum() / 2**bits
+
+    least = coarse(bits).normal_beyond(x, "float32")
+
+    assert least <= beyond <= special.ndtr(-x)
+    if share < 0.99:  # nearer to the end the bound is zero, and nothing is asked
+        assert least > beyond / 6
+
+
+@pytest.mark.parametrize("generator", [PROCESSOR, PHILOX], ids=lambda each: each.name)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_nothing_is_sure_to_lie_beyond_the_largest_and_almost_all_beyond_the_other_side(generator, dtype):
+    assert generator.normal_beyond(generator.largest_normal(dtype), dtype) == 0
+    assert generator.normal_beyond(-10.0, dtype) == pytest.approx(1, abs=1e-6)
+    assert generator.normal_beyond(0.0, dtype) == pytest.approx(0.5, abs=1e-6)
+    assert generator.normal_beyond(1e-9, dtype) == pytest.approx(0.5, abs=1e-6)
+
+
+MOST_DRAWS = (2049 * 2**20, 1.5e10, 6e10)
+"""Weights of a call of the full tier, and of a core subject of the soak tier: at the screen, and to confirm it."""
+
+
+def reading_of_the_largest(law, at, draws, generator=PROCESSOR):
+    """Reading of `draws` weights, the farthest of which lie at -at and at."""
+    sketch = Sketch.begin(law.dtype, (16, 16))
+    for value in (-at, at):
+        sketch.counts[law.cells.codes[np.searchsorted(law.cells.upper, value)]] += 1
+    sketch.counts[0] += int(draws) - 2
+    sketch.streamed = Moments(0.0, 1.0, -at, at)
+    return extremes(sketch, law, generator)
+
+
+@pytest.mark.parametrize("generator", [PROCESSOR, PHILOX], ids=lambda each: each.name)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("draws", MOST_DRAWS)
+def test_draws_that_end_where_the_generator_does_are_healthy_and_those_that_end_sooner_are_not(dtype, draws, generator):
+    law = grid_law(promised_law(Subject("kaiming_normal_", (256, 128), dtype, nonlinearity="relu")), dtype)
+    largest = min(generator.largest_normal(dtype), 6.6)  # where the law itself has them
+
+    assert reading_of_the_largest(law, largest * law.law.std, draws, generator).p > SCREEN
+    assert reading_of_the_largest(law, 5.2 * law.law.std, draws, generator).p < CERTAIN
+
+
+@pytest.mark.parametrize("fan", [1, 2, 9, 48, 96, 256, 784, 1000, 4096, 1 << 20])
+@pytest.mark.parametrize("draws", MOST_DRAWS)
+def test_uniforms_that_end_where_float32_arithmetic_does_are_healthy(fan, draws):
+    """Of kernels that round each product: (1 - 2**-24) times the interval's length, less the bound."""
+    law = grid_law(promised_law(Subject("kaiming_uniform_", (16, fan), nonlinearity="relu")), "float32")
+    bound, one = np.float32(law.law.high), np.float32(1)
+    largest = (one - np.float32(2.0**-24)) * (bound + bound) - bound
+
+    assert float(law.law.sf(float(largest))) <= AT_THE_END
+    assert reading_of_the_largest(law, float(largest), draws).p > SCREEN
+    assert reading_of_the_largest(law, float(largest) * (1 - 1e-6), draws).p < CERTAIN
