@@ -24,26 +24,11 @@ from fixtures.environments.sides import Interpreter, parse_candidate, pinned
 from fixtures.environments.store import MARKER, Store
 from fixtures.record.file_names import ROOT
 from suites.machinery.making.children import PATIENCE
-from suites.machinery.making.wheels import make_wheel
+from suites.machinery.making.wheels import make_wheel, tell
 
-pytestmark = pytest.mark.pip
-
-pytest.importorskip("virtualenv", reason="comes with nox, in the dependency group machinery")
-
+pytestmark = [pytest.mark.pip, pytest.mark.usefixtures("wheels")]
 
 IMPORT_SECONDS = 30
-
-
-@pytest.fixture(autouse=True)
-def wheels(known_wheels, copied_venvs):  # noqa: ARG001 - environments are made of copies
-    """Folder in which pip finds the wheels that a test makes."""
-    return known_wheels
-
-
-@pytest.fixture
-def said():
-    """Lines that a person who waits was told."""
-    return []
 
 
 @pytest.fixture
@@ -52,17 +37,6 @@ def environments(tmp_path, said):
     needs = [{"torch": "<2.3", "packages": ["old_numpy"]}]
     project = Project(("1.0",), "1.0", "1.0", groups, needs)
     return Environments(Store(tmp_path / "store", said.append), project)
-
-
-def tell(environment, expression):
-    """Value of `expression` in an environment."""
-    program = f"import torch; print({expression})"
-    run = subprocess.run([environment.python, "-c", program], capture_output=True, text=True, check=True)
-    return run.stdout.strip()
-
-
-def folder_of(environment):
-    return Path(environment.python).parents[1]
 
 
 def built(said):
@@ -121,12 +95,12 @@ def test_a_torch_that_somebody_else_put_in_is_replaced(environments, wheels):
 def test_an_interrupted_build_is_not_reused(environments, wheels, said):
     make_wheel(wheels, "9.0")
     with environments.hold("nothing", pinned("9.0")) as environment:
-        folder = folder_of(environment)
+        folder = environment.folder
     (folder / MARKER).unlink()
     (folder / "left behind").touch()
 
     with environments.hold("nothing", pinned("9.0")) as environment:
-        assert folder_of(environment) == folder
+        assert environment.folder == folder
 
     assert not (folder / "left behind").exists()
     assert built(said) == 2
@@ -162,9 +136,9 @@ def test_an_unpinned_requirement_is_resolved_anew(environments, wheels, tmp_path
     make_wheel(wheels, "10.0.dev1")
     with environments.hold("nothing", wanted) as environment:
         assert environment.import_torch(IMPORT_SECONDS) == "9.0"
-        old = folder_of(environment)
+        old = environment.folder
     with environments.hold("nothing", wanted) as environment:
-        assert folder_of(environment) == old
+        assert environment.folder == old
     assert built(said) == 1
 
     make_wheel(wheels, "9.1")
@@ -339,7 +313,7 @@ def test_what_is_added_lies_beside_torch_and_our_own(environments, wheels, said)
         )
         assert found == "9.0 1.0 4.0"
         assert environment.torch == Version("9.0")
-        assert folder_of(environment).name.startswith("beside_9.0_with_model_4.0-")
+        assert environment.folder.name.startswith("beside_9.0_with_model_4.0-")
     assert not [line for line in said if line.startswith("asking pip")], "one version is one version"
 
 
@@ -353,7 +327,7 @@ def test_what_is_added_is_part_of_the_key_and_supersedes_nothing(environments, w
         folders = []
         for additions in asked:
             with environments.hold("nothing", pinned("9.0"), additions) as environment:
-                folders.append(folder_of(environment))
+                folders.append(environment.folder)
 
     assert len(set(folders)) == len(asked)
     assert all(folder.exists() for folder in folders)
@@ -379,9 +353,9 @@ def test_an_addition_without_a_version_is_resolved_anew_with_the_torch_that_it_i
 
     with environments.hold("nothing", pinned("9.0"), added("vision")) as environment:
         assert tell(environment, "torch.__version__, __import__('vision').__version__") == "9.0 0.9.0"
-        first = folder_of(environment)
+        first = environment.folder
     with environments.hold("nothing", pinned("9.0"), added("vision")) as environment:
-        assert folder_of(environment) == first
+        assert environment.folder == first
     assert built(said) == 1
 
     make_wheel(wheels, "0.9.0.1", name="vision", needs=["torch==9.0"])

@@ -1,6 +1,5 @@
 """uv as installer: the real one, on wheels of a torch that is no torch, beside what pip makes of the same."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,26 +12,18 @@ from fixtures.environments.store import MARKER, Store
 from fixtures.environments.uv import INSTALLER, PIP, UV, Uv
 from fixtures.gate.command import environments_of
 from fixtures.record.file_names import ROOT
-from suites.machinery.making.wheels import make_wheel
+from suites.machinery.making.wheels import make_wheel, tell
 
 pytestmark = pytest.mark.pip
 
 uv = pytest.importorskip("uv", reason="comes with the dependency group machinery")
-pytest.importorskip("virtualenv", reason="comes with nox, in the dependency group machinery")
 
 
 @pytest.fixture(autouse=True)
-def wheels(known_wheels, copied_venvs, tmp_path, monkeypatch):  # noqa: ARG001 - environments are made of copies
-    """Folder in which pip finds the wheels that a test makes, beside a uv that is on PATH and has cached nothing."""
+def fresh_uv(wheels, tmp_path, monkeypatch):  # noqa: ARG001 - uv is given what pip finds there
+    """A uv that is on PATH and has cached nothing."""
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(Path(uv.find_uv_bin()).parent), prepend=":")
-    return known_wheels
-
-
-@pytest.fixture
-def said():
-    """Lines that a person who waits was told."""
-    return []
 
 
 @pytest.fixture
@@ -112,10 +103,8 @@ def test_another_file_than_pip_chose_is_not_installed(environments, wheels, said
 
     monkeypatch.setattr(Uv, "install", after_a_change)
     with environments(UV).hold("nothing", pinned("9.0")) as environment:
-        program = [environment.python, "-c", "import torch; print(torch.built)"]
-        built = subprocess.run(program, capture_output=True, text=True, check=True).stdout.strip()
+        assert tell(environment, "torch.built") == "tuesday"
 
-    assert built == "tuesday"
     assert [line for line in said if line.startswith("  uv did not install them, pip does now: error: ")]
 
 
@@ -126,7 +115,7 @@ def test_what_has_to_be_built_is_left_to_pip(tmp_path):
     a_source["download_info"]["archive_info"] = content
 
     for item in (a_checkout, a_source):
-        assert not Uv(tmp_path / "never called", print).install([item], "python")
+        assert not Uv(str(tmp_path / "never called"), print).install([item], "python")
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+
+from fixtures.environments.environment import Environment
 
 
 def restrict_pip(folder: Path, patch: pytest.MonkeyPatch) -> Path:
@@ -54,3 +57,10 @@ def make_wheel(folder: Path, version: str, body: str = "", *, name: str = "torch
         for file, content in files.items():
             archive.writestr(file, content)
     return wheel
+
+
+def tell(environment: Environment, expression: str) -> str:
+    """Value of `expression`, which may be of torch, in an environment."""
+    program = f"import torch; print({expression})"
+    run = subprocess.run([environment.python, "-c", program], capture_output=True, text=True, check=True)
+    return run.stdout.strip()
