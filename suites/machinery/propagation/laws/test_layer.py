@@ -103,3 +103,19 @@ def test_directions_that_rounding_would_fill_are_left_out(generator):
     fine = forward_sum(inputs, outputs, 1.0, roundings=1e-12, resolution=RESOLUTION)
 
     assert (coarse.degrees, fine.degrees) == (WIDTH, 2 * WIDTH)
+
+
+@pytest.mark.parametrize("apart", [1.0, 1e-3, 1e-6])
+def test_any_basis_of_the_inputs_gives_the_same_sum(generator, apart):
+    inputs = generator.normal(0, 1, (WIDTH, 1)) + apart * generator.normal(0, 1, (WIDTH, INPUTS))
+    outputs = generator.normal(0, 1, (WIDTH, WIDTH)) @ inputs
+
+    found = forward_sum(inputs, outputs, 1.0, roundings=ROUNDINGS, resolution=RESOLUTION)
+
+    _, singular, rows = np.linalg.svd(inputs, full_matrices=False)
+    whitened = outputs @ (rows.T / singular)
+    assert found.degrees == WIDTH * INPUTS
+    # Both factorizations are those of inputs that differ by WIDTH INPUTS roundings of their largest direction, times a
+    # small constant, 3 (Higham, Accuracy and Stability of Numerical Algorithms, theorem 19.4); a square doubles that.
+    rounded = 2 * 3 * WIDTH * INPUTS * np.finfo(float).eps * singular[0] / singular[-1]
+    assert found.total == pytest.approx((whitened**2).sum(), rel=rounded)
