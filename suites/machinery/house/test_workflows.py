@@ -124,6 +124,7 @@ def test_defaults_that_are_json_fit_together(triggers):
 
 
 CI, SCHEDULE = (YAML.load((WORKFLOWS / name).read_text(encoding="utf-8")) for name in ("ci.yml", "schedule.yml"))
+AFRESH = SCHEDULE["jobs"]["afresh"]["strategy"]["matrix"]["include"]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LISTS = PROJECT["tool"]["kaiming-gate"]
 
@@ -241,7 +242,7 @@ def test_nox_has_every_session_that_a_workflow_runs():
     scripts = [step.get("run", "") for file in (CI, SCHEDULE) for job in file["jobs"].values() for step in steps(job)]
     named = re.findall(r'nox -s (?:"([^"]+)"|(\S+))', "\n".join(scripts))
     sessions = {quoted or plain for quoted, plain in named} - {"$SESSION"}
-    sessions |= {*matrix["session"], *(job["session"] for job in matrix["include"])}
+    sessions |= {*matrix["session"], *(job["session"] for job in (*matrix["include"], *AFRESH))}
 
     asked = {name.replace("$TORCH", release) for name in sessions for release in LISTS["releases"]}
 
@@ -267,8 +268,20 @@ def test_the_night_gates_the_next_torch_against_the_newest_release_and_the_week_
     daily, once_a_week = crons
     assert re.fullmatch(r"\d+ \d+ \* \* \*", daily)
     assert re.fullmatch(r"\d+ \d+ \* \* \d", once_a_week)
-    assert nightly["if"] == SCHEDULE["jobs"]["fuzz"]["if"] == f"github.event.schedule != '{once_a_week}'"
+    assert nightly["if"] == SCHEDULE["jobs"]["afresh"]["if"] == f"github.event.schedule != '{once_a_week}'"
     assert weekly["if"] == f"github.event.schedule == '{once_a_week}' || inputs.weekly"
+
+
+def test_the_night_searches_anew_and_draws_several_times_what_is_drawn(pytestconfig):
+    searching, drawing = AFRESH
+
+    assert searching == {"session": "fuzz"}
+    assert drawing["session"] == "tests"
+    marked, chosen, rounds, number = drawing["options"].split()
+    assert (marked, chosen) == ("-m", "draws")
+    assert any(mark.startswith(f"{chosen}(") for mark in pytestconfig.getini("markers"))
+    assert rounds.removeprefix("--") in vars(pytestconfig.option)
+    assert int(number) > 1
 
 
 @pytest.mark.parametrize("path", sorted(WORKFLOWS.iterdir()), ids=lambda path: path.name)
@@ -281,9 +294,9 @@ def test_a_workflow_may_only_read_and_runs_what_it_names_by_content(path):
             assert re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40}", step.get("uses", f"actions/a@{40 * '0'}"))
 
 
-def test_what_the_fuzz_found_is_summed_up(tmp_path):
-    (run,) = (step["run"] for step in SCHEDULE["jobs"]["fuzz"]["steps"] if step.get("name") == "Write the summary")
-    (tmp_path / "fuzz.log").write_text("first\n" * 50 + "```\nlast\n")
+def test_what_is_found_at_night_is_summed_up(tmp_path):
+    (run,) = (step["run"] for step in SCHEDULE["jobs"]["afresh"]["steps"] if step.get("name") == "Write the summary")
+    (tmp_path / "afresh.log").write_text("first\n" * 50 + "```\nlast\n")
     summary = tmp_path / "summary.md"
 
     subprocess.run(
