@@ -11,11 +11,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.multiprocessing.reductions import StorageWeakRef
 
 from fixtures.record.file_names import ROOT
-from fixtures.record.subject import DTYPES, HALF_TYPES
+from fixtures.record.subject import DTYPES, HALF_TYPES, Subject
 from fixtures.statistics.formats import cells_of
 from fixtures.weights import sketcher
+from fixtures.weights.draws import count, draw, tensors
 from fixtures.weights.sketcher import CHUNK, Sketcher, sketch_of, tensors_of_a_stretch
 from suites.machinery.chance import SURE, fresh_seed
 from suites.machinery.costs import examples
@@ -344,3 +346,38 @@ def test_twenty_times_the_draws_take_no_more_memory():
     ended = subprocess.run([sys.executable, "-c", GROWTH], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert float(ended.stdout) < 8  # megabytes; the draws alone are 73 more
+
+
+class OneAtATime:
+    """A stand-in for torch.nn.init that counts the weights drawn before whose storage is still held."""
+
+    def __init__(self):
+        self.storages = []
+        self.held = []
+
+    def kaiming_uniform_(self, weight, **options):
+        self.held.append(sum(not storage.expired() for storage in self.storages))
+        self.storages.append(StorageWeakRef(weight.untyped_storage()))
+        return torch.nn.init.kaiming_uniform_(weight, **options)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("drawn", [draw, count])
+def test_a_large_weight_is_gone_before_the_next_is_drawn(drawn, dtype):
+    """One of two billion weights takes 9 GB, and the confirmation draws four."""
+    one_at_a_time = OneAtATime()
+    subject = Subject("kaiming_uniform_", (2, CHUNK // 2 + 1), dtype, nonlinearity="relu")
+
+    drawn(subject, 3 * subject.numel, fresh_seed(), one_at_a_time)
+
+    assert one_at_a_time.held == [0, 0, 0]
+
+
+def test_the_counts_of_small_tensors_are_those_of_one_after_the_other():
+    subject, seed = Subject("kaiming_uniform_", (48, 20), "bfloat16", nonlinearity="relu"), fresh_seed()
+    n = CHUNK + 2 * subject.numel
+
+    counted = count(subject, n, seed, torch.nn.init)
+
+    drawn = torch.cat([weight.reshape(-1) for weight in tensors(subject, n, seed, torch.nn.init)])
+    assert (counted.counts == sketch_of(drawn).counts).all()
