@@ -123,6 +123,26 @@ def test_steps_of_a_half_type_are_within_the_stepwise_bound(seed):
     assert (np.abs(computed - found.value) <= found.bound()).all()
 
 
+def test_of_what_may_overflow_in_a_step_of_a_half_type_nothing_is_known():
+    a = Number.exact([300.0, 200.0, 1.0], "float16", stepwise=True)
+
+    assert (a * a * 1e-3).is_known().tolist() == [False, True, True]
+    assert Number.exact([1e300], "float64").is_known().all()
+
+
+def test_what_a_kernel_makes_is_rounded_once_and_goes_on_step_by_step():
+    a = Number.exact([0.3], "float16", stepwise=True)
+    inside = Number.exact(a.value, "float16")
+
+    made = a.made_by_kernel(inside * inside, lambda g: a * g * 2.0)
+
+    assert made.computed == "float16"
+    assert made.error == pytest.approx(0.09 * unit_roundoff("float16"), rel=0.01)
+    (gradient,) = gradients(made, np.ones(1), [a])
+    assert gradient.value == pytest.approx(0.6)
+    assert gradient.computed == "float16"
+
+
 def test_what_is_exact_has_no_error():
     a = Number.exact([0.0, 1.0, -2.5], "float32")
 
