@@ -11,7 +11,7 @@ import torch
 from fixtures.faults.operations import overwriting, scaled, unwritten
 from fixtures.operations.number import Number, gradients
 from fixtures.operations.operation import SPACES, Draw, asked, laid_out
-from fixtures.operations.table import OPERATIONS
+from fixtures.operations.table import OPERATIONS, found_in
 from suites.machinery.chance import SURE, fresh_seed
 
 EDGE = {"float32": 2.0**-12, "bfloat16": 2.0**-2}
@@ -67,6 +67,24 @@ def test_gradients_that_are_too_large_are_seen(name, dtype, seeds):
     fault = calling(scaled(1.0, 1 + EDGE[dtype]))
 
     assert any(found_with(name, dtype, fault, next(seeds)).gradients.strain > 1 for _ in range(SETTINGS))
+
+
+@pytest.mark.draws(0, "settings that were found")
+@pytest.mark.parametrize(
+    ("name", "dtype", "space", "seed"),
+    [
+        ("softsign", "float16", "ordinary", 161347664),  # a subnormal step: 1.6 times the bound that there was
+        ("softsign", "float16", "ordinary", 2395598669),
+        ("normalize", "float16", "mixed", 662382265),  # a step overflows
+        ("normalize", "float16", "mixed", 28080381),  # nine roundings to the half type
+        ("normalize", "float16", "ordinary", 21135418),
+        ("batch_norm", "bfloat16", "small", 2104110339),  # not contiguous, and so step by step: 0.995 of it
+    ],
+)
+def test_what_a_healthy_torch_once_violated_is_within_its_bound(name, dtype, space, seed):
+    found = found_in(name, seed, dtype, space, "cpu")
+
+    assert max(found.values.strain, found.gradients.strain) <= 1
 
 
 @SURE
