@@ -25,7 +25,6 @@ from reports.drift.kinds import Drift, Kind, Standing
 PREFIX = "training.table/"
 """Before a subject's key, an initialization and a row in the names of its arrays."""
 
-
 ROUNDED = 50 * 64 * 2 * unit_roundoff("float32")
 """Distance that rounding explains, as a share of a value of 1 or more: 50 layers add up 64 products each, in another
 order (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1), and a second moment is a square. Rows are

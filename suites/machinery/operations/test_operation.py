@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from fixtures.faults.operations import overwriting, scaled, unwritten
-from fixtures.operations.number import Number, gradients
-from fixtures.operations.operation import SPACES, Draw, asked, laid_out
+from fixtures.operations.operation import SPACES, Draw, asked, laid_out, truth
 from fixtures.operations.table import OPERATIONS, found_in
 from suites.machinery.chance import SURE, fresh_seed
 
@@ -98,12 +97,8 @@ def test_nearly_every_element_has_a_bound(name, seeds):
     bounds = []
     for _ in range(SETTINGS // 10):
         draw = Draw(next(seeds), "float32", operation.spaces[0])
-        setting = operation.draw(draw)
-        numbers = [Number.exact(array, draw.dtype, setting.stepwise) for array in setting.arrays.values()]
-        with np.errstate(all="ignore"):
-            output = (setting.backward or setting.defined)(*numbers)
-            by = gradients(output, draw.normals(*output.shape), numbers) if operation.differentiable else []
-            bounds += [number.bound().ravel() for number in (setting.defined(*numbers), *by)]
+        _, true = truth(operation.draw(draw), draw, operation.differentiable)
+        bounds += [number.bound().ravel() for number in true]
 
     assert np.isinf(np.concatenate(bounds)).mean() < 0.2
 
