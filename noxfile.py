@@ -43,7 +43,7 @@ SPELLING = ("codespell_lib", ".")
 SHARED_OUT = ("-n", "auto", "--dist", "worksteal")
 """Workers begin with neighbouring tests, which share what their module draws once."""
 
-FAST = "not (subprocess or pip or browser or large_draws)"
+FAST = "not (subprocess or pip or browser or large_draws or sessions or pages or run_folders or inner_pytest)"
 """Tests without any of the marks of what makes a test slow (pyproject.toml)."""
 
 nox.options.sessions = ["lint", "types", "tests"]

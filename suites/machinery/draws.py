@@ -23,6 +23,7 @@ from fixtures.record import (
 )
 from fixtures.record.choices import SUITES
 from fixtures.record.file_names import ROOT
+from fixtures.target.seeds import seed_generators
 
 PROGRAMS = (
     *(f"suites/{name}" for name in SUITES),
@@ -91,7 +92,7 @@ def seed_shared(seed: int) -> None:
     """Seed the generators that every caller shares, so that who draws from them can be repeated."""
     random.seed(seed)
     np.random.seed(seed)
-    torch.manual_seed(seed)
+    seed_generators(seed)
 
 
 def _shared_generators() -> dict[str, Any]:

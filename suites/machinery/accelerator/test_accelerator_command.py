@@ -184,6 +184,7 @@ def lacking(monkeypatch):
     return lacking
 
 
+@pytest.mark.inner_pytest
 def test_a_missing_package_is_named_with_what_is_left_out_and_how_to_bring_it(lacking, session, shown, tmp_path):
     lacking("msgspec")
 

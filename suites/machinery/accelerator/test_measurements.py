@@ -61,6 +61,7 @@ HEALTHY = pytest.mark.draws(150 * CLAIM, "fewer than 150 healthy claims")
 # Weights
 
 
+@pytest.mark.large_draws
 @HEALTHY
 def test_many_draws_are_judged_and_their_rates_recorded(tmp_path):
     device = Working()
@@ -81,6 +82,7 @@ def test_many_draws_are_judged_and_their_rates_recorded(tmp_path):
     assert WAITED.fullmatch(device.log)
 
 
+@pytest.mark.large_draws
 @SURE
 def test_a_faulty_initializer_stops(tmp_path, monkeypatch):
     right = torch.nn.init.kaiming_normal_
@@ -266,6 +268,7 @@ def test_a_device_that_is_not_there_has_no_evidence(capsys, what, tmp_path):
     assert capsys.readouterr().err == f"torch {torch.__version__} finds no mps device here\n"
 
 
+@pytest.mark.large_draws
 @HEALTHY
 @pytest.mark.parametrize("what", ["sketch", "large", "timings"])
 def test_every_measurement_runs_on_the_processor(monkeypatch, tmp_path, what):

@@ -89,6 +89,7 @@ def test_sound_layers_hold(audited, model, law, inputs):
     assert len(found.layers) >= 3
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize(("option", "value"), [("--dtype", "float64"), ("--networks", "20"), ("--resolution", "0.03")])
 def test_options_are_in_force(audited, option, value):
     code, found, _ = audited("he", *HE, option, value)
@@ -97,6 +98,7 @@ def test_options_are_in_force(audited, option, value):
     assert str(getattr(found, option.strip("-"))) == value
 
 
+@pytest.mark.large_draws
 @pytest.mark.filterwarnings("ignore:Lazy modules")
 def test_convolutions_of_every_kind_hold_and_a_lazy_layer_has_its_law(audited):
     laws = ("--law", "Conv*=he_normal", "--law", "*=none", "--law", "0.*=he_normal", "--law", "Linear=default")
@@ -107,12 +109,14 @@ def test_convolutions_of_every_kind_hold_and_a_lazy_layer_has_its_law(audited):
     assert all(layer.forward and layer.backward for layer in found.layers)
 
 
+@pytest.mark.large_draws
 def test_networks_own_gradients_are_asked_where_they_leave_room(audited):
     _, found, _ = audited("Branches", *HE)
 
     assert all(layer.network and layer.network.degrees for layer in found.layers)
 
 
+@pytest.mark.large_draws
 def test_a_seed_repeats_an_audit(audited):
     found = [audited("he", *HE, "--seed", "11", "--networks", "3", "--resolution", "0.1")[1] for _ in range(2)]
 
@@ -195,6 +199,7 @@ def test_layers_that_share_bytes_are_outside_and_no_evidence(audited, model):
     assert "a law was stated of it" in " ".join(page.split())
 
 
+@pytest.mark.large_draws
 def test_weights_in_common_are_seen_though_each_layers_scale_is_right(audited):
     code, found, page = audited("mixed", *HE)
 
@@ -205,6 +210,7 @@ def test_weights_in_common_are_seen_though_each_layers_scale_is_right(audited):
     assert "weights of different layers: ALIKE" in page
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize(("model", "note"), [("broken", "its weights are NaN or infinite"), ("zero", "look like 0")])
 def test_weights_that_are_no_draw_at_all_are_violations(audited, model, note):
     code, found, _ = audited(model, *HE)
@@ -217,6 +223,7 @@ def test_weights_that_are_no_draw_at_all_are_violations(audited, model, note):
 # What is no evidence
 
 
+@pytest.mark.large_draws
 @pytest.mark.draws(3 * ALARM, "three layers' stds within CLOSE standard errors")
 def test_a_suggested_law_is_no_test(audited):
     code, found, page = audited("default")
@@ -241,6 +248,7 @@ def test_the_same_weights_at_every_call_are_one_draw(audited):
     assert "the builder returns the same weights at every call in 3 of 3 layers" in " ".join(page.split())
 
 
+@pytest.mark.large_draws
 def test_half_types_are_converted_and_that_is_said(audited):
     _, found, page = audited("half", *HE)
 
@@ -454,6 +462,7 @@ def test_truncated_normals_are_strictly_sub_gaussian_and_flatter_than_normal(bou
     assert float((values**4 * masses).sum()) <= 3 * law.std**4
 
 
+@pytest.mark.large_draws
 @pytest.mark.draws(4 * ALARM, "four levels")
 @pytest.mark.parametrize(
     "law", [Uniform(1.0), TruncatedNormal(0.0, 1.0, -1.5, 1.5), TruncatedNormal(0.0, 1.0, -4.0, 4.0)]

@@ -105,6 +105,7 @@ def test_simulated_sessions_are_judged_as_real_ones(generator):
     assert np.array(ends) == pytest.approx(np.hstack([low, high]))
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize("workloads", [1, 3, REQUIRED])
 def test_an_interval_ends_where_the_likelihood_ratio_is_one_over_the_level(workloads):
     """By the densities of Student's statistic: under the alternative it is Student's, times sqrt(1 + n g)."""
@@ -141,6 +142,7 @@ def test_the_mixture_suits_what_ten_to_fourteen_restarts_decide(monkeypatch):
     assert chosen[50] <= 1.05 * least[50]
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize("workloads", [1, REQUIRED])
 @pytest.mark.parametrize("sd", SPREADS)
 @pytest.mark.parametrize("noise", NOISES)
@@ -152,6 +154,7 @@ def test_intervals_after_all_restarts_cover_the_truth_at_the_stated_rate(generat
     assert no_oftener(missed, SESSIONS, FAMILY / workloads), missed
 
 
+@pytest.mark.large_draws
 def test_a_level_that_is_not_kept_is_noticed(generator):
     """The same check on intervals a quarter too narrow: 1140 of 100,000 miss, and 430 would be too many."""
     low, high = intervals(gaussian(generator, 0.05, (SESSIONS, RESTARTS[-1])), REQUIRED)
@@ -179,6 +182,7 @@ def regressed_without_margin(generator, noise, workloads):
     return int((low > 0).any(0).sum())
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize("workloads", [1, REQUIRED])
 @pytest.mark.parametrize("noise", [gaussian, heavy_tailed])
 def test_noise_beside_which_the_margin_is_nothing_seems_slower_no_oftener_than_stated(generator, noise, workloads):
@@ -188,6 +192,7 @@ def test_noise_beside_which_the_margin_is_nothing_seems_slower_no_oftener_than_s
     assert no_oftener(found, SESSIONS, false_end(workloads)), found
 
 
+@pytest.mark.large_draws
 def test_a_stated_chance_that_is_too_small_is_noticed(generator):
     """The same check: noise does half of what is stated, 1260 of 100,000, and 925 would be too many for 0.3 of it."""
     found = regressed_without_margin(generator, gaussian, 1)
@@ -214,6 +219,7 @@ def test_a_fifth_is_stopped_wherever_restarts_differ_by_two_percent(generator, n
     assert no_more_seldom(procedure(generator, noise, 0.02, 1.2, count), count, share)
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize("truth", [1.2, 1.5, 2.0])
 def test_what_is_slower_is_never_passed(generator, truth):
     log_ratios = math.log(truth) + spoilt_to_both_sides(generator, 0.10, (SESSIONS, RESTARTS[-1]))
@@ -255,6 +261,7 @@ def test_half_of_a_block_may_be_disturbed(generator):
     assert (found.log_ratio, found.repeat_log_ratio) == pytest.approx((math.log(1.5), 0))
 
 
+@pytest.mark.large_draws
 @pytest.mark.draws(2 * ALARM, "the estimate, and what it is better than")
 def test_a_role_that_is_disturbed_now_and_then_is_not_slower_for_it(generator):
     """Each of them is, and by its own chance; the median of ratios is 27 standard errors off."""
@@ -277,6 +284,7 @@ def test_a_slow_second_baseline_worker_moves_the_guard():
     assert found.log_ratio == pytest.approx(-math.log(1.3) / 2)
 
 
+@pytest.mark.large_draws
 def test_guard_and_comparison_are_uncorrelated(generator):
     """Were they not, a session whose guard is quiet would say less of its comparison."""
     count = 2000

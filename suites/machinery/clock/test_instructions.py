@@ -20,6 +20,7 @@ def spin(seconds):
         pass
 
 
+@pytest.mark.large_draws
 @LINUX
 def test_what_a_thread_does_is_counted_and_what_it_waits_is_not():
     spun = counted(lambda: spin(0.2), TASK_CLOCK)

@@ -75,6 +75,7 @@ def test_all_are_required_and_of_every_tier(file):
     assert users[STEP].count().elements == 8 * 16 + 16 + 2 * 16 + 16 * 4 + 4
 
 
+@pytest.mark.large_draws
 def test_a_model_is_trained_in_training_mode(prepared):
     call, model = prepared(FORWARD)
     before = model[1].running_mean.clone()
@@ -108,6 +109,7 @@ OPTIMIZERS = [
 ]
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_a_thousand_steps_leave_a_model_what_it_was(prepared, optimizer):
     step, model = prepared(STEP, MODEL + optimizer)
@@ -144,6 +146,7 @@ def test_a_model_with_nothing_to_train_has_the_gradient_of_its_inputs(prepared):
         call()
 
 
+@pytest.mark.large_draws
 @pytest.mark.filterwarnings("default")  # compiling warns of what torch itself deprecates
 def test_a_compiled_model_is_timed_as_it_is(prepared):
     text = (

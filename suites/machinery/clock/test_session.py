@@ -185,6 +185,7 @@ def told_after(words, text):
     return float(number)
 
 
+@pytest.mark.sessions
 def test_what_is_clear_as_soon_as_it_can_be_gets_no_more_restarts():
     session = held(Machine())
 
@@ -193,6 +194,7 @@ def test_what_is_clear_as_soon_as_it_can_be_gets_no_more_restarts():
     assert verdict(session)[0] == "pass"
 
 
+@pytest.mark.sessions
 def test_the_workers_of_a_restart_share_a_core_and_restarts_take_turns():
     machine = Machine(ratios={"b": UNCLEAR_AT_FIRST})
     session = held(machine, limit=3600)
@@ -216,6 +218,7 @@ def test_restarts_at_a_time_need_their_memory(monkeypatch, lanes_of_memory, lane
     assert large.lanes == (2 if available is None else 1)
 
 
+@pytest.mark.sessions
 def test_only_what_is_unclear_gets_more_restarts():
     session = held(Machine(ratios={"b": UNCLEAR_AT_FIRST}), limit=3600)
     counts = {name: len(session.collected[name].log_ratios) for name in "abc"}
@@ -226,6 +229,7 @@ def test_only_what_is_unclear_gets_more_restarts():
     assert estimate(session.collected["b"].log_ratios[:-1], 3).outcome(0.1) == "no evidence"
 
 
+@pytest.mark.sessions
 def test_a_regression_is_confirmed_on_fresh_workers():
     session = held(Machine(ratios={"b": [1.5]}))
 
@@ -236,6 +240,7 @@ def test_a_regression_is_confirmed_on_fresh_workers():
     assert verdict(session)[0] == "stop"
 
 
+@pytest.mark.sessions
 def test_what_fresh_workers_do_not_show_again_stops_nothing():
     session = held(Machine(ratios={"b": [1.5] * FEWEST + [1.0]}))
     outcome, reason = verdict(session)
@@ -245,6 +250,7 @@ def test_what_fresh_workers_do_not_show_again_stops_nothing():
     assert again == pytest.approx(1.0, rel=STRAYS)
 
 
+@pytest.mark.sessions
 def test_an_unclear_confirmation_goes_on():
     unclear = [1.5] * FEWEST + [1.2, 1.9, 1.1, 1.8, 1.2, 1.9] + [1.5]
     session = held(Machine(ratios={"b": unclear}), limit=3600)
@@ -260,6 +266,7 @@ def test_an_improvement_passes():
     assert verdict(session)[0] == "pass"
 
 
+@pytest.mark.sessions
 def test_the_time_limit_is_kept_and_the_confirmation_has_its_share():
     machine = Machine(ratios={"a": UNCLEAR, "b": [1.5]})
     session = held(machine, limit=120.0)
@@ -269,6 +276,7 @@ def test_the_time_limit_is_kept_and_the_confirmation_has_its_share():
     assert session.outcome("a") == "no evidence"
 
 
+@pytest.mark.sessions
 def test_what_is_undecided_says_what_was_excluded_and_what_would_exclude_more():
     # Some thirty restarts: of an even number or an odd one, the sd is between 22.6 and 22.8 %.
     reason = verdict(held(Machine(ratios={"a": UNCLEAR}, sd={"a": 0.001}), limit=30 * RESTART_SECONDS))[1]
@@ -280,6 +288,7 @@ def test_what_is_undecided_says_what_was_excluded_and_what_would_exclude_more():
     )
 
 
+@pytest.mark.sessions
 def test_instructions_are_a_second_witness_of_what_is_undecided():
     def said(candidate):
         def watch(actor):
@@ -310,6 +319,7 @@ def undecided():
     return held(Machine(ratios=ratios, unable=unable, unable_in=[1]), limit=60.0)
 
 
+@pytest.mark.sessions
 def test_what_is_unclear_can_be_counted_by_valgrind(undecided, monkeypatch):
     asked = []
     monkeypatch.setattr(
@@ -324,6 +334,7 @@ def test_what_is_unclear_can_be_counted_by_valgrind(undecided, monkeypatch):
     assert workloads_of(undecided)[0].notes[0].endswith("; instructions +23.4 % (counted by Valgrind)")
 
 
+@pytest.mark.sessions
 @pytest.mark.parametrize(
     ("found", "said"),
     [
@@ -387,6 +398,7 @@ def test_a_confirmation_goes_on_alone_where_there_is_no_time_for_the_rest():
 SUSPECT = [1.12, 1.36] * 4 + [1.25]
 
 
+@pytest.mark.sessions
 def test_what_may_regress_goes_on_while_there_is_time_to_confirm_it():
     whole = held(Machine(ratios={"b": SUSPECT}, sd={"b": 0.001}), limit=3600)
     needed = len(whole.collected["b"].log_ratios)
@@ -397,6 +409,7 @@ def test_what_may_regress_goes_on_while_there_is_time_to_confirm_it():
     assert len(enough.confirming["b"].log_ratios) == TO_CONFIRM
 
 
+@pytest.mark.sessions
 def test_time_that_is_too_short_to_confirm_one_is_for_the_others():
     """`b` is slower for sure but not by how much; `a` is all the others."""
     limit = 12.5 * RESTART_SECONDS  # slower for sure after ten; what is left then is too short for four more of it
@@ -408,6 +421,7 @@ def test_time_that_is_too_short_to_confirm_one_is_for_the_others():
     assert session.seconds_left < 2 * RESTART_SECONDS
 
 
+@pytest.mark.sessions
 def test_a_slow_first_start_does_not_count_for_ever():
     session = held(Machine(ratios={"b": [1.12, 1.36] * 30}, sd={"b": 0.001}, first_start=26.0))
 
@@ -431,6 +445,7 @@ def test_what_is_undecided_at_the_deadline_goes_on_alone():
     assert seconds == pytest.approx(more * RESTART_SECONDS, rel=0.5)
 
 
+@pytest.mark.sessions
 def test_what_is_out_of_reach_ends_at_the_deadline():
     machine = Machine(ratios={"a": UNCLEAR})
     session = held(machine, limit=60.0, extension=60.0)
@@ -439,6 +454,7 @@ def test_what_is_out_of_reach_ends_at_the_deadline():
     assert machine.now <= 60.0
 
 
+@pytest.mark.sessions
 def test_an_extension_ends_as_well():
     """Forecast by what came first; what comes later is noisier."""
     machine = Machine(ratios={"a": [0.96, 1.06] * 3 + UNCLEAR}, sd={"a": 0.001})
@@ -465,6 +481,7 @@ def test_nothing_goes_on_where_nothing_was_measured():
     assert not said
 
 
+@pytest.mark.sessions
 def test_what_may_stop_goes_on_though_others_can_never_be_decided():
     """`b` is slower for sure, and by more than its margin in some restarts more; `a` is on its margin."""
     machine = Machine(ratios={"a": [0.8, 1.5] * 50, "b": SUSPECT}, sd={"a": 0.001, "b": 0.001})
@@ -483,6 +500,7 @@ def test_what_is_optional_needs_no_extension():
     assert not session.extended
 
 
+@pytest.mark.sessions
 def test_a_regression_without_time_to_confirm_it_is_confirmed_in_the_extension():
     session = held(Machine(ratios={"b": [1.5]}), limit=(FEWEST + 1) * RESTART_SECONDS, extension=60.0)
 
@@ -516,6 +534,7 @@ def test_time_that_is_up_in_the_middle_of_a_restart_ends_it():
     assert machine.now < START_SECONDS + 1.5 * (RESTART_SECONDS - START_SECONDS) / 4
 
 
+@pytest.mark.sessions
 def test_a_confirmation_for_which_there_is_no_time_stops_nothing():
     def restart_seconds():
         machine = Machine(ratios={"b": [1.5]})
@@ -528,6 +547,7 @@ def test_a_confirmation_for_which_there_is_no_time_stops_nothing():
     assert "no time to confirm" in verdict(session)[1]
 
 
+@pytest.mark.sessions
 def test_a_second_baseline_worker_that_moves_takes_the_verdict():
     session = held(Machine(ratios={"b": [1.5]}, repeats={"c": [1.5]}))
     outcome, reason = verdict(session)
@@ -536,6 +556,7 @@ def test_a_second_baseline_worker_that_moves_takes_the_verdict():
     assert told_after("a guard moved: c, baseline against itself, ", reason) == pytest.approx(1.5, rel=STRAYS)
 
 
+@pytest.mark.sessions
 def test_a_control_that_moves_takes_the_verdict():
     session = held(Machine(ratios={CONTROL: [1.5], "b": [1.5]}))
     outcome, reason = verdict(session)
@@ -586,6 +607,7 @@ def test_without_its_control_a_session_says_nothing(role):
         held(Machine(unable=[(role, CONTROL)]))
 
 
+@pytest.mark.sessions
 def test_a_guard_that_got_faster_has_moved_as_well():
     session = held(Machine(repeats={"c": [0.5]}))
     moved = told_after("a guard moved: c, baseline against itself, ", verdict(session)[1])
@@ -593,6 +615,7 @@ def test_a_guard_that_got_faster_has_moved_as_well():
     assert moved == pytest.approx(0.5, rel=STRAYS)
 
 
+@pytest.mark.sessions
 def test_the_worst_regression_is_named_and_what_is_optional_decides_nothing():
     asked = [Asked(name, required=name != "b") for name in "abc"]
     session = held(Machine(ratios={"a": [1.5], "b": [4.0], "c": [2.0]}), asked=asked)
@@ -641,6 +664,7 @@ def enough_sessions_for(enough, watch):
         seed += 1
 
 
+@pytest.mark.sessions
 @pytest.mark.parametrize("asked", ["prepare", "calls_in"])
 def test_every_role_is_asked_first_in_turn(asked):
     """What the first one finds in memory and caches, the others do not."""
@@ -727,6 +751,7 @@ def outcomes(session):
     return {one.name: one.outcome for one in workloads_of(session)}
 
 
+@pytest.mark.sessions
 def test_a_users_model_is_timed_with_the_others_and_after_them():
     machine, session = with_model(0.01)
     each = [machine.prepared[i : i + 24] for i in range(0, len(machine.prepared) - 24, 24)]
@@ -737,6 +762,7 @@ def test_a_users_model_is_timed_with_the_others_and_after_them():
     assert all(one[12::3] == [*MODEL] for one in each[:1])
 
 
+@pytest.mark.sessions
 def test_a_users_step_that_is_slower_stops():
     _, session = with_model(0.01, ratios={"model/step": [1.25]})
 
@@ -758,6 +784,7 @@ def test_the_parts_of_a_long_step_make_way_for_it():
     assert machine.now < 300
 
 
+@pytest.mark.sessions
 @pytest.mark.parametrize("step", [5.0, 60.0])
 def test_a_step_for_which_there_is_no_time_leaves_it_to_the_others(step):
     machine, session = with_model(step)
@@ -768,6 +795,7 @@ def test_a_step_for_which_there_is_no_time_leaves_it_to_the_others(step):
     assert machine.now < 300
 
 
+@pytest.mark.sessions
 def test_more_time_decides_a_long_step():
     _, session = with_model(5.0, limit=1500.0, extension=1500.0)
 
@@ -784,6 +812,7 @@ def test_nothing_is_left_out_where_that_would_not_help():
     assert set(outcomes(session).values()) == {"no evidence"}
 
 
+@pytest.mark.sessions
 def test_what_a_users_model_does_to_the_baseline_leaves_the_others_theirs():
     _, session = with_model(0.01, dies={(BASELINE, "model/step")})
 

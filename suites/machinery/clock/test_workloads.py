@@ -84,6 +84,7 @@ def test_parameters_tell_the_workloads_of_a_kind_apart():
         assert len({tuple(workload.parameters) for workload in of_kind}) == 1, "one table, the same columns"
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize("version", ["1.0", "2.2.2", "99.0.0+vendor"])
 def test_the_list_does_not_depend_on_the_version(monkeypatch, version):
     def asked():
@@ -111,6 +112,7 @@ def test_each_quick_workload_runs(name):
     call()
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize("name", [name for name in QUICK if name.startswith("init/")])
 def test_an_initializer_writes_the_shape_dtype_and_layout_that_its_name_says(name):
     call, said = prepared(name), WORKLOADS[name].parameters
@@ -150,6 +152,7 @@ def counts_of(call, passes):
     return passes["forward"] > 0, passes["backward"]
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize("network", NETWORKS)
 def test_parts_are_apart(network, passes):
     assert counts_of(prepared(f"train/{network}/forward/float32"), passes) == (True, 0)
@@ -183,6 +186,7 @@ def same(one, other):
     return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("network", NETWORKS)
 def test_the_backward_pass_leaves_the_gradients_of_a_step_however_often_it_is_called(trainee, network, dtype):
@@ -243,6 +247,7 @@ def test_channels_last_is_the_layout_of_weights_and_inputs(trainee):
     assert all(weight.grad.is_contiguous(memory_format=torch.channels_last) for weight in weights)
 
 
+@pytest.mark.large_draws
 def test_resnet50_is_initialized_as_its_authors_do():
     layers = prepared("construct/resnet50")()
     stem = layers[0].weight
@@ -261,6 +266,7 @@ def subnormal_moments(trainee):
     return sum(int(((moment != 0) & (moment < TINY)).sum()) for moment in moments)
 
 
+@pytest.mark.large_draws
 def test_no_step_works_on_subnormal_numbers(trainee):
     for network in NETWORKS:
         prepared(f"train/{network}/step/adam/float32")()
@@ -268,6 +274,7 @@ def test_no_step_works_on_subnormal_numbers(trainee):
     assert [subnormal_moments(made) for made in trainee] == [0, 0, 0]
 
 
+@pytest.mark.large_draws
 def test_subnormal_numbers_would_be_seen(trainee, monkeypatch):
     """torch's own initialization, 50 layers deep."""
     monkeypatch.setattr(nn.init, "kaiming_normal_", lambda weight, **_: weight)
@@ -277,6 +284,7 @@ def test_subnormal_numbers_would_be_seen(trainee, monkeypatch):
     assert subnormal_moments(trainee[0]) > 100_000
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_a_hundred_steps_leave_the_network_what_it_was(trainee, optimizer):
     step = prepared(f"train/tutorial/step/{optimizer}/float32")
@@ -356,6 +364,7 @@ def test_bytes_of_a_step_are_those_of_its_parts():
 COUNTED = [name for name in QUICK if WORKLOADS[name].count().flops and "spectral" not in name]
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize("name", COUNTED)
 def test_flops_are_those_that_torch_counts_while_it_computes(name):
     call = prepared(name)
@@ -409,6 +418,7 @@ def test_each_compiled_workload_is_compiled_however_many_there_are(captured_fram
     assert min(frames_of_each(COMPILED, captured_frames)) > 0
 
 
+@pytest.mark.large_draws
 @pytest.mark.filterwarnings("default")
 def test_a_network_that_silently_runs_uncompiled_would_be_seen(captured_frames, monkeypatch):
     monkeypatch.setattr(torch.compiler, "reset", lambda: None)

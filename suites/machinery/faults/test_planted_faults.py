@@ -130,6 +130,7 @@ def test_a_wrong_initializer_takes_what_torch_takes_and_spoils_the_tensor_in_pla
 LAYER_NORM = ("--fault", "layernorm-bias", "-k", "nn.LayerNorm")
 
 
+@pytest.mark.inner_pytest
 @SURE
 def test_a_fault_is_gone_when_the_run_is_over(tmp_path):
     healthy = nn.LayerNorm.reset_parameters
@@ -139,6 +140,7 @@ def test_a_fault_is_gone_when_the_run_is_over(tmp_path):
     assert nn.LayerNorm.reset_parameters is healthy
 
 
+@pytest.mark.inner_pytest
 @SURE
 def test_a_planted_fault_is_in_the_header_the_record_and_the_command_that_repeats_the_run(tmp_path, capsys):
     run_in_process(DEFAULTS, tmp_path, *LAYER_NORM, "-v")
@@ -150,6 +152,7 @@ def test_a_planted_fault_is_in_the_header_the_record_and_the_command_that_repeat
     assert environment.options["fault"] == "layernorm-bias"
 
 
+@pytest.mark.inner_pytest
 @SURE
 def test_nothing_is_tolerated_as_known_while_a_fault_is_planted(tmp_path, monkeypatch):
     """A violation that every known entry would cover stops all the same."""

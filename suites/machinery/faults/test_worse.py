@@ -194,6 +194,7 @@ ENOUGH = 9_500_000
 """Weights that the gate draws of a core subject at the quick tier."""
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize(
     ("code", "mild", "severe", "family", "where"),
     [

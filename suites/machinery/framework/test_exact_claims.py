@@ -85,6 +85,7 @@ def test_a_warning_is_no_counterexample(findings):
     assert only(findings).verdict is Verdict.HOLDS
 
 
+@pytest.mark.inner_pytest
 def test_the_smallest_counterexample_of_a_space_is_told(findings):
     def is_small(number):
         assert number < 17, f"{number} is not small"

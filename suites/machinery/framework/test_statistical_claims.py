@@ -24,11 +24,13 @@ def sigmoid_claims(resolution=None):
     return {claim.family: claim for claim in findings.claims}
 
 
+@pytest.mark.inner_pytest
 @SURE
 def test_sigmoid_networks_show_what_they_promise():
     assert {claim.verdict for claim in sigmoid_claims().values()} == {Verdict.HOLDS}
 
 
+@pytest.mark.inner_pytest
 @SURE
 def test_sigmoid_networks_are_no_evidence_of_what_they_were_promised_to_show_before():
     claims = sigmoid_claims(resolution=0.05)

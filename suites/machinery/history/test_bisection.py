@@ -90,6 +90,7 @@ def test_what_leaves_no_record_does_not_go_on_for_ever():
         bisect(RELEASES, dict, lambda release: None)
 
 
+@pytest.mark.large_draws
 @given(st.lists(st.sampled_from(["holds", "violated", "no evidence"]), min_size=2, max_size=16))
 def test_every_change_that_is_found_is_one(states):
     truth = dict(zip(RELEASES, states, strict=False))

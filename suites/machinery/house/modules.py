@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import functools
 from pathlib import Path
 
 from fixtures.record.file_names import ROOT
@@ -21,6 +23,30 @@ MODULES = modules()
 
 PACKAGES = ("fixtures", "reports", "suites", "fixtures.propagation")
 """Packages that hold nothing but rooms."""
+
+
+@functools.cache
+def source_of(module: str) -> str:
+    """Source of a module."""
+    return MODULES[module].read_text(encoding="utf-8")
+
+
+@functools.cache
+def nodes_of(module: str) -> tuple[ast.AST, ...]:
+    """Nodes of a module's syntax tree, which a dozen tests pass over: parsing them all takes two seconds."""
+    return tuple(ast.walk(ast.parse(source_of(module))))
+
+
+@functools.cache
+def imports_of(module: str) -> frozenset[str]:
+    """Modules of ours that a module imports, wherever in it."""
+    found = set()
+    for node in nodes_of(module):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return frozenset(found & MODULES.keys())
 
 
 def room_of(module: str) -> str:

@@ -182,6 +182,7 @@ def test_who_draws_and_names_no_level_fails_by_that(inner, source):
     assert ("test_the_other draws" in shown) == (source == "a fixture")  # whichever of them came first
 
 
+@pytest.mark.inner_pytest
 @SURE
 def test_what_a_module_draws_as_it_is_imported_all_its_tests_have_drawn(inner):
     _, shown = inner(module="STREAM = np.random.default_rng(1)")
@@ -190,6 +191,7 @@ def test_what_a_module_draws_as_it_is_imported_all_its_tests_have_drawn(inner):
     assert "test_the_other draws random numbers" in shown
 
 
+@pytest.mark.inner_pytest
 @SURE
 def test_who_names_a_level_may_draw(inner):
     code, shown = inner("np.random.default_rng(1)", mark='@pytest.mark.draws(1e-9, "a billionth")')
@@ -198,6 +200,7 @@ def test_who_names_a_level_may_draw(inner):
     assert "2 tests draw; a healthy tree fails with chance 2.0e-09 at most" in shown
 
 
+@pytest.mark.inner_pytest
 @SURE
 def test_who_spends_more_than_is_named_fails_by_that(inner):
     code, shown = inner("assert within_chance(np.full(3, 0.5))", mark='@pytest.mark.draws(2e-10, "two comparisons")')
@@ -206,11 +209,13 @@ def test_who_spends_more_than_is_named_fails_by_that(inner):
     assert "test_inner names a chance of 2.0e-10 to fail, and its comparisons spent 3.0e-10" in shown
 
 
+@pytest.mark.inner_pytest
 @SURE
 def test_who_compares_and_names_no_level_fails_by_that(inner):
     assert "draws random numbers (a comparison that chance may fail)" in inner("assert within_chance(0.5)")[1]
 
 
+@pytest.mark.inner_pytest
 @SURE
 def test_a_test_that_failed_says_how_to_see_it_again_and_draws_the_same(inner):
     body = "assert not np.random.default_rng(fresh_seed).random(), fresh_seed"
@@ -222,6 +227,7 @@ def test_a_test_that_failed_says_how_to_see_it_again_and_draws_the_same(inner):
     assert drawn[0] == drawn[1] != drawn[2]
 
 
+@pytest.mark.inner_pytest
 @SURE
 def test_what_every_caller_shares_is_seeded_too(inner):
     given = {"mark": '@pytest.mark.draws(0, "it always fails")'}
@@ -235,6 +241,7 @@ def test_what_every_caller_shares_is_seeded_too(inner):
 # What a test proves
 
 
+@pytest.mark.inner_pytest
 @SURE
 def test_who_names_a_family_of_which_no_claim_was_violated_fails_by_that(inner):
     module = """
@@ -262,6 +269,7 @@ def test_who_starts_a_process_says_so(inner):
     assert inner(start, mark="@pytest.mark.subprocess")[0] == 0
 
 
+@pytest.mark.inner_pytest
 def test_who_computes_for_long_and_does_not_say_so_is_told_of_and_does_not_fail(inner):
     compute = "while time.process_time() - request.node.stash[began] < 0.02: pass"
     module = "from suites.machinery.conftest import began_key as began"

@@ -26,7 +26,7 @@ from fixtures.training.table_questions import OTHERS, is_judged
 from suites.framework.questions import planned_claims
 from suites.machinery import chance, proofs
 from suites.machinery.chance import SURE
-from suites.machinery.house.modules import MODULES, PACKAGES, room_of
+from suites.machinery.house.modules import MODULES, PACKAGES, imports_of, nodes_of, room_of
 from suites.training.test_table import EXTENTS
 
 ROOMS: dict[str, set[str]] = {
@@ -146,17 +146,6 @@ TORCH_FREE = {
     "fixtures.history": ("torch", "numpy", "scipy", "msgspec", "rich", "typer"),
 }
 """Room -> packages without which all its modules can be imported."""
-
-
-def imports_of(module: str) -> set[str]:
-    """Modules of ours that a module imports, wherever in it."""
-    found = set()
-    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        if isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return found & MODULES.keys()
 
 
 def test_every_module_lies_in_a_room_of_the_table():
@@ -371,10 +360,10 @@ def test_every_file_that_prose_names_is_there():
 KINDS = ("Change", "Effects", "Kind", "Outcome")
 
 
-def lists_of_kinds(file: Path) -> int:
+def lists_of_kinds(module: str) -> int:
     """Displays in a module that spell out three members or more of one enumeration of ours."""
     found = 0
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in nodes_of(module):
         if isinstance(node, ast.Dict):
             parts = [part for part in node.keys if part is not None]
         elif isinstance(node, ast.List | ast.Set | ast.Tuple):
@@ -393,18 +382,16 @@ LISTS_OF_KINDS: dict[str, int] = {}
 
 
 def test_kinds_are_listed_by_their_enumeration_alone():
-    found = {
-        name: count for name, file in MODULES.items() if "machinery" not in name if (count := lists_of_kinds(file))
-    }
+    found = {module: count for module in MODULES if "machinery" not in module if (count := lists_of_kinds(module))}
 
     assert found == LISTS_OF_KINDS
 
 
-def asks_for_a_device_by_name(file: Path) -> int:
+def asks_for_a_device_by_name(module: str) -> int:
     """Comparisons with a device's name in a module."""
     return sum(
         isinstance(part, ast.Constant) and part.value in DEVICES
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        for node in nodes_of(module)
         if isinstance(node, ast.Compare)
         for part in (node.left, *node.comparators)
     )
@@ -428,10 +415,10 @@ ASKED_BY_NAME = {
 
 def test_devices_are_asked_for_their_properties():
     found = {
-        name: count
-        for name, file in MODULES.items()
-        if "machinery" not in name and not name.startswith("fixtures.target.")
-        if (count := asks_for_a_device_by_name(file))
+        module: count
+        for module in MODULES
+        if "machinery" not in module and not module.startswith("fixtures.target.")
+        if (count := asks_for_a_device_by_name(module))
     }
 
     assert found == ASKED_BY_NAME

@@ -11,10 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from fixtures.record.file_names import ROOT
-from suites.machinery.house.modules import MODULES
-
-SOURCES = {module: file.read_text(encoding="utf-8") for module, file in MODULES.items()}
-TREES = {module: ast.parse(source) for module, source in SOURCES.items()}
+from suites.machinery.house.modules import MODULES, nodes_of, source_of
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Described = ast.Module | ast.ClassDef | Function
@@ -43,7 +40,7 @@ def is_test(node: Described) -> bool:
 
 def openings(module: str) -> Iterator[str]:
     """First words of docstrings that are neither an imperative nor a noun."""
-    for node in ast.walk(TREES[module]):
+    for node in nodes_of(module):
         if isinstance(node, Described) and not is_test(node) and (text := ast.get_docstring(node)):
             first = re.match(r"\w*", text)[0]
             if first in OPENINGS:
@@ -75,8 +72,8 @@ def undescribed(module: str) -> Iterator[str]:
     """Public functions of many parameters that do not describe each."""
     if module.rpartition(".")[2].startswith(("test_", "conftest")):
         return  # whose parameters pytest gives, by name
-    bodies = [TREES[module].body, *(node.body for node in TREES[module].body if isinstance(node, ast.ClassDef))]
-    for function in (node for body in bodies for node in body if isinstance(node, Function)):
+    holders = [node for node in nodes_of(module) if isinstance(node, ast.Module | ast.ClassDef)]
+    for function in (node for holder in holders for node in holder.body if isinstance(node, Function)):
         names = parameters(function)
         if len(names) < ARGS_FROM or function.name.startswith("_") or is_command(function):
             continue
@@ -96,7 +93,7 @@ def phrases(module: str) -> Iterator[str]:
     """Lines with a phrase that no source says."""
     if module == __name__:
         return
-    for number, line in enumerate(SOURCES[module].splitlines(), 1):
+    for number, line in enumerate(source_of(module).splitlines(), 1):
         yield from (
             f"{module}:{number}: {why}" for phrase, why in PHRASES.items() if re.search(phrase, line, re.IGNORECASE)
         )
@@ -136,11 +133,10 @@ def told(answer):
         (phrases, ["a parameter has a name", "distinguish"]),
     ],
 )
-def test_a_rule_sees_what_breaks_it(monkeypatch, rule, says):
+def test_a_rule_sees_what_breaks_it(monkeypatch, tmp_path, rule, says):
     module = "suites.timings.telling"
-    monkeypatch.setitem(MODULES, module, ROOT / "suites" / "timings" / "telling.py")
-    monkeypatch.setitem(SOURCES, module, FAULTY)
-    monkeypatch.setitem(TREES, module, ast.parse(FAULTY))
+    monkeypatch.setitem(MODULES, module, tmp_path / "telling.py")
+    MODULES[module].write_text(FAULTY)
 
     found = list(rule(module))
 

@@ -65,6 +65,7 @@ def test_a_layer_of_torch_looks_like_its_default():
     assert bias.looks_like is None  # of one dimension, and without a fan
 
 
+@pytest.mark.large_draws
 @SURE
 def test_groups_are_as_large_as_the_resolution_takes():
     found = initialization_of(seeded(lambda: nn.Linear(32, 32, bias=False)), 1)

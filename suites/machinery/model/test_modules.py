@@ -143,6 +143,7 @@ class Beside(nn.ModuleDict):
         return [module(x)["y"] for module in self.values()]
 
 
+@pytest.mark.large_draws
 def test_a_fault_in_every_dtype_moves_the_projections_of_the_reference(generator, monkeypatch):
     """The signs are of a module's name, and these names are drawn anew.
 

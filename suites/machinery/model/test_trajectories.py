@@ -44,6 +44,7 @@ def test_every_run_starts_from_the_same_weights_and_learns(course):
     assert np.allclose(np.square(found.by_module[0]).sum(axis=1), np.square(found.gradients[0]))
 
 
+@pytest.mark.large_draws
 def test_moved_runs_scatter_by_about_the_movement(course):
     by = movement(16, 2.0**-24)
     found = losses(training_of(course, 5, by, 1))
@@ -57,6 +58,7 @@ def test_the_movement_is_what_a_sum_of_that_length_may_differ_by():
     assert movement(784, 2.0**-24) == pytest.approx(SPREAD * math.sqrt(784 / 6 + 1 / 3) * 2.0**-24)
 
 
+@pytest.mark.large_draws
 def test_a_fault_above_the_movement_separates_the_sides_completely(course, monkeypatch):
     """A loss that is a thousandth too large. What a fault of a module does to a loss may have either sign, and be 0."""
     by = movement(16, 2.0**-24)
@@ -78,6 +80,7 @@ def test_another_models_state_is_refused_by_the_names_that_differ(course):
         load(course.model, {**course.state, "2.bias": torch.zeros(5)})
 
 
+@pytest.mark.large_draws
 def test_an_optimizer_that_asks_for_a_closure_is_given_one(course):
     asking = dataclasses.replace(course, optimizer=lambda trained: torch.optim.LBFGS(trained.parameters(), max_iter=4))
     found = training_of(asking, 3, 0.0, 1)

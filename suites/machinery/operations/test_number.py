@@ -85,6 +85,7 @@ DIFFERENTIATED = {
 }
 
 
+@pytest.mark.large_draws
 @SURE
 @pytest.mark.parametrize("name", DIFFERENTIATED)
 @given(seed=SEEDS)

@@ -148,6 +148,7 @@ OF_A_MACHINE = re.compile(r"(?<![\w-])/(?:home|root|tmp|work)/")
 """At the start of a path alone: torch tells which compiler built it, and that one's folder has a `root` further in."""
 
 
+@pytest.mark.run_folders
 def test_the_history_of_this_checkout_is_small_and_names_no_folder_of_a_machine():
     files = [*(ROOT / HISTORY).glob("*")]
 

@@ -173,6 +173,7 @@ def read_or_refused(path):
     return said
 
 
+@pytest.mark.large_draws
 @given(changes=st.dictionaries(st.sampled_from([*Waiver.__struct_fields__, "x"]), VALUES | st.none(), max_size=3))
 def test_any_value_in_a_waiver_is_taken_or_refused_in_one_line(scratch, changes):
     content = tomllib.loads(WAIVER)["waiver"][0] | changes
@@ -185,6 +186,7 @@ def test_any_value_in_a_waiver_is_taken_or_refused_in_one_line(scratch, changes)
     assert said or changes.get("x") is None
 
 
+@pytest.mark.large_draws
 @given(content=st.binary(max_size=60), start=st.integers(0, len(WAIVER)), end=st.integers(0, len(WAIVER)))
 def test_bytes_that_were_changed_are_read_or_refused_in_one_line(scratch, content, start, end):
     scratch.write_bytes(WAIVER.encode()[:start] + content + WAIVER.encode()[end:])
@@ -263,6 +265,7 @@ FIELDS = st.dictionaries(st.sampled_from(["initializer", "dtype", "shape", "path
 )
 
 
+@pytest.mark.large_draws
 @given(family=TEXT, fields=FIELDS, other=FIELDS)
 def test_a_stanza_covers_the_finding_that_it_was_made_for_and_no_other(scratch, family, fields, other):
     scratch.write_text(filled_in(stanza([Found(family, fields)], torch_version="2.14.1")), encoding="utf-8")

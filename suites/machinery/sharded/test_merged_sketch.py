@@ -47,6 +47,7 @@ def test_it_is_the_sketch_of_the_assembled_tensor(dtype, fresh_seed):
     assert merged.moments.total == math.fsum(whole.double().flatten().tolist())
 
 
+@pytest.mark.large_draws
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=50))
 def test_sums_are_exact(values):
     found = sketch_from(torch.tensor(values)).sketch("float32", (len(values),)).moments

@@ -262,6 +262,7 @@ def test_weights_by_cudas_source_hold(initializer, dtype):
         assert judge(read(screened), lambda read=read: read(confirmed)).verdict is not Verdict.VIOLATED, question.family
 
 
+@pytest.mark.large_draws
 @SURE
 def test_the_bound_that_is_written_as_the_other_is_seen_in_bfloat16():
     subject, sketch = simulated("kaiming_uniform_", "bfloat16", fresh_seed(), (4096, 1024))

@@ -113,6 +113,7 @@ def sums_of(taken):
     return np.sort(sums)
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize("taken", [(1,), (2,), (1, 1), (2, 1), (2, 2)], ids=str)
 def test_sums_of_few_squares_are_small_as_often_as_a_grid_makes_them(taken):
     sums = sums_of(taken)
@@ -176,6 +177,7 @@ def test_binomial_tails(trials, probability, count):
         assert binomial_excess_p(count, trials, probability) == nearly(exact, rel)
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize("trials", [1, 9, 512, 4608, 9_433_088])
 @pytest.mark.parametrize("probability", [0.0, 2.0**-24, 2.7e-3, 0.5, 0.95, 1.0])
 def test_binomials_are_those_of_scipy_stats(trials, probability):
@@ -292,6 +294,7 @@ def test_the_ks_bound_is_never_below_the_exact_value(draws, p):
     assert stats.kstwo.sf(distance, draws) <= ks_p(distance, draws) * (1 + TINY)
 
 
+@pytest.mark.large_draws
 def test_the_ks_bound_is_within_a_fifth_of_a_percent_at_the_screen_of_a_million_draws():
     distance = math.sqrt(math.log(2 / SCREEN) / 2 / 10**6)
 

@@ -100,6 +100,7 @@ def test_equal_samples_are_of_one_law_and_separated_ones_have_the_least_p():
     assert least_rank_sum_p(24, 24) == 2 / math.comb(48, 24)
 
 
+@pytest.mark.large_draws
 @A_COUNT
 def test_no_level_is_exceeded_by_values_with_ties(generator):
     found = np.array([exact_rank_sum_p(*generator.integers(0, 5, (2, 12)).astype(float)) for _ in range(1000)])

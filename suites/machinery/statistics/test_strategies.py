@@ -37,6 +37,7 @@ def test_shapes_have_two_to_five_dimensions_and_a_million_weights_at_most(shape)
     assert math.prod(shape) <= MOST_WEIGHTS
 
 
+@pytest.mark.large_draws
 def test_the_same_seed_draws_the_same_list_and_another_seed_another_one():
     assert drawn(HALF_FLOAT, 16, 7) == drawn(HALF_FLOAT, 16, 7)
     assert drawn(HALF_FLOAT, 16, 7) != drawn(HALF_FLOAT, 16, 8)
@@ -94,6 +95,7 @@ SUBJECTS = st.builds(
 )
 
 
+@pytest.mark.large_draws
 @settings(max_examples=examples(300))
 @given(one=SUBJECTS, other=SUBJECTS, field=st.sampled_from(Subject.__struct_fields__))
 def test_no_two_subjects_share_a_name(one, other, field):

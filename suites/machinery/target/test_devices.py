@@ -212,6 +212,7 @@ def test_an_accelerator_is_synchronized(allocator):
     assert allocator.waited == 1
 
 
+@pytest.mark.large_draws
 def test_an_accelerator_overwrites_its_cache_and_does_not_count_that_as_memory(allocator):
     accelerator = Accelerator("xla")
     allocator.peak = 1000

@@ -43,6 +43,7 @@ def on(network, optimizer=OPTIMIZERS[0], dtype="float32"):
     return Subject.of(replace(optimizer, network=network), dtype=dtype)
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize("network", [TUTORIAL, SMALL, CONVOLUTIONAL], ids=str)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda optimizer: optimizer.initializer)
 def test_in_float64_a_step_keeps_bounds_that_are_half_a_billion_times_smaller(optimizer, network):

@@ -123,6 +123,7 @@ def test_another_file_in_the_digits_place_is_refused_in_one_line(rows, tmp_path,
     digits.cache_clear()
 
 
+@pytest.mark.large_draws
 def test_without_scikit_learn_there_is_no_evidence(tmp_path, monkeypatch):
     monkeypatch.setattr(digits_module, "PACKAGE", "no-such-package")
     digits.cache_clear()

@@ -63,6 +63,7 @@ def draws(generator):
     return generator
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize("name", ["first_loss", "spread"])
 @pytest.mark.parametrize("level", [0.1, 0.01])
 def test_two_samples_of_one_law_are_told_apart_no_oftener_than_p_says(name, level, draws):

@@ -73,6 +73,7 @@ def test_ties_are_those_of_brute_force(numbers):
     assert values.tied.count == max((distances.count(one) for one in distances), default=0)
 
 
+@pytest.mark.large_draws
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=40))
 def test_blocks_that_occur_twice_are_those_of_brute_force(numbers):
     length = 3
@@ -132,6 +133,7 @@ def test_no_value_of_a_float32_normal_is_commoner_than_is_said():
     assert 2 * masses.max() <= commonest(grid_law(Normal(1.0), "float32"))
 
 
+@pytest.mark.large_draws
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.integers(0, 31))
 def test_no_coins_have_more_heads_oftener_than_is_said(chances, count):
     exact = np.ones(1)
@@ -146,6 +148,7 @@ def test_no_coins_have_more_heads_oftener_than_is_said(chances, count):
 REPLICATES = 300
 
 
+@pytest.mark.large_draws
 @pytest.mark.draws(3 * 4 * ALARM, "three levels of four readings")
 @pytest.mark.parametrize("name", ["signs", "sizes", "ties", "distance"])
 def test_a_level_is_not_exceeded_by_torchs_own(name):

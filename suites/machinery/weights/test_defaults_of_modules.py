@@ -44,6 +44,7 @@ def test_a_parameter_of_another_shape_is_refused(monkeypatch):
         next(drawn_parameters(DEFAULTS[name].subject("constructor"), 1, seed=0))
 
 
+@pytest.mark.inner_pytest
 def test_a_module_that_this_torch_lacks_is_no_evidence(tmp_path, monkeypatch):
     monkeypatch.delattr(nn, "RMSNorm", raising=False)
 
@@ -53,6 +54,7 @@ def test_a_module_that_this_torch_lacks_is_no_evidence(tmp_path, monkeypatch):
     assert (verdict, note) == (Verdict.NO_EVIDENCE, f"torch {torch.__version__} has no nn.RMSNorm")
 
 
+@pytest.mark.inner_pytest
 def test_a_module_that_cannot_be_built_is_a_counterexample_in_words(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise TypeError("no longer takes sizes")

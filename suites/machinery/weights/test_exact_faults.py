@@ -468,6 +468,7 @@ LOOKS = target_of(kaiming_normal_=looks_at_what_it_drew)
 see_planted("looks_at_what_it_drew", LOOKS, able("capture"), able("vmap"))
 
 
+@pytest.mark.large_draws
 def test_what_breaks_the_graph_is_the_look_and_not_the_call():
     found = {claim.family: claim for claim in itertools.islice(answers(able("capture")[1], LOOKS), 9)}
 
@@ -475,6 +476,7 @@ def test_what_breaks_the_graph_is_the_look_and_not_the_call():
         assert "data-dependent" in found[f"weights.ability.{name}"].counterexample.lower()
 
 
+@pytest.mark.large_draws
 def test_torch_has_every_ability_but_one():
     claims = answers(able("capture")[1], target_of(), lambda subject: subject.initializer in KAIMING)
     lacking = [claim.family for claim in claims if claim.verdict is not Verdict.HOLDS]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
@@ -29,6 +30,7 @@ def test_every_parameter_that_is_drawn_is_asked_about_once():
     assert asked == [name for name, default in DEFAULTS.items() if not isinstance(default.law, float)]
 
 
+@pytest.mark.inner_pytest
 def test_a_model_starts_the_same_in_every_run(tmp_path):
     codes = [ask(tmp_path / name, "GRUCell") for name in ("one", "other")]
     digests = [run_folder.read_digests(tmp_path / name / file_names.DIGESTS) for name in ("one", "other")]
@@ -38,6 +40,7 @@ def test_a_model_starts_the_same_in_every_run(tmp_path):
     assert len(set(digests[0].values())) == len(digests[0]) > 1
 
 
+@pytest.mark.inner_pytest
 @proves("weights.determinism.module_digest")
 def test_a_module_that_ignores_the_seed_is_stopped(tmp_path, monkeypatch):
     def reset(module):

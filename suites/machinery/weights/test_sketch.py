@@ -94,6 +94,7 @@ def test_merging_two_sketches_gives_what_one_pass_gives(dtype, split):
     assert_the_same(merged, one_pass(shape, stream))
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize("dtype", DTYPES)
 @settings(max_examples=examples(20))
 @given(split=splits())

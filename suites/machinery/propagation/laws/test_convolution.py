@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.filterwarnings("ignore:Using padding='same' with even 
 REPLICATES = 400
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize("name", GEOMETRIES)
 @pytest.mark.parametrize("direction", ["forward", "backward"])
 def test_sums_of_squares_are_chi_squared(name, direction, generator):

@@ -29,6 +29,7 @@ def test_scores_stay_finite_and_tell_sides_however_far_a_step_is_off():
     assert high > 30
 
 
+@pytest.mark.large_draws
 def test_the_rates_of_wide_blocks_are_those_of_a_wide_simulation(generator):
     signals = np.ones(1_000_000)
     for _ in range(15):

@@ -32,6 +32,7 @@ def test_the_generating_functions_bound_what_is_least_gaussian(a):
     assert lower <= 1 - a + 1.5 * a * a
 
 
+@pytest.mark.large_draws
 @A_COUNT
 @pytest.mark.parametrize(("n", "rank"), [(4, 1), (4, 3), (16, 8), (64, 1)])
 def test_no_level_is_exceeded_by_sums_of_squares(n, rank, generator):

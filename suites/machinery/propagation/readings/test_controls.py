@@ -65,6 +65,7 @@ def test_biases_set_a_floor_and_leave_gradients_their_rate(generator):
     assert abs(floor(forward).effect.value) < floor(forward).detectable.value
 
 
+@pytest.mark.large_draws
 def test_the_floor_lies_at_one_fifth_of_a_unit(generator):
     squares, _ = simulate(Plain(30, (32,), 1, "relu"), [Uniform(1 / math.sqrt(32))] * 30, 4000, generator, biased=True)
 
@@ -77,6 +78,7 @@ def overflowing(width, dtype, layers):
     return test_controls.without_kaiming("normal_(std=1.0)", None, dtype, width, layers, "cpu")
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize("width", [16, 128])
 def test_networks_in_float64_leave_float16s_range_within_the_band(width, generator):
     """Counted from NumPy's squares: some output is beyond the range if |z| is, and none if |h| is far below it."""
@@ -108,6 +110,7 @@ def test_the_band_is_narrow_and_ends_in_certainty(width, dtype, layers):
     assert middles[1] - middles[0] <= 4
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize(("width", "dtype", "layers"), test_controls.OVERFLOWING)
 def test_an_overflow_some_layers_off_is_outside_the_band(width, dtype, layers):
     subject = overflowing(width, dtype, layers)
@@ -175,6 +178,7 @@ def test_a_std_that_is_four_percent_off_is_seen():
         assert {"forward.mean", "backward.mean", "forward.location"} <= found.keys()
 
 
+@pytest.mark.large_draws
 @proves("propagation.control.overflow")
 def test_a_std_that_is_twelve_percent_off_overflows_too_early_in_wide_networks():
     def normal_(weight, std):

@@ -109,6 +109,7 @@ def likeness_of(networks):
     return likeness
 
 
+@pytest.mark.large_draws
 @A_COUNT
 @pytest.mark.parametrize("read", [lambda like: like.neighbours(gaussian=True), Likeness.any_two])
 def test_likeness_of_independent_layers_exceeds_no_level(read, generator):
@@ -118,6 +119,7 @@ def test_likeness_of_independent_layers_exceeds_no_level(read, generator):
         assert no_oftener((p <= level).sum(), REPLICATES, level)
 
 
+@pytest.mark.large_draws
 @A_COUNT
 def test_likeness_of_rearranged_layers_exceeds_no_level(generator):
     p = np.array([likeness_of(generator.normal(0, 1, (2, 3, 16, 16))).any_order().p for _ in range(REPLICATES)])

@@ -99,6 +99,7 @@ def test_the_bound_of_many_layers_is_a_p_value(name, generator):
     assert_no_level_is_exceeded([descent(name, generator, 2, 16, 8).p for _ in range(REPLICATES // 4)])
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_a_stated_effect_is_detected_in_many_layers(sign, generator):
     size = (8, 64, 20)
@@ -108,6 +109,7 @@ def test_a_stated_effect_is_detected_in_many_layers(sign, generator):
     assert not all(descent("relu", generator, *size, sign * stated / 4).p < SCREEN for _ in range(50))
 
 
+@pytest.mark.large_draws
 def test_a_stated_effect_is_detected_in_one_layer(generator):
     subject = suite.subject_of(SingleLayer("gelu", 1.0), shape=suite.SINGLE_SHAPE)
     question = single_questions(subject)[0]
@@ -210,12 +212,14 @@ def test_weights_two_percent_off_change_the_factor_of_one_layer(name):
     assert "propagation.nonlinearity.factor" in violated(SINGLE_TEST, name, kaiming_times(1.02))
 
 
+@pytest.mark.large_draws
 @proves(suite.DEEP)
 @pytest.mark.parametrize("name", ["relu", "gelu", "elu"])
 def test_weights_four_percent_off_are_seen_over_fifty_layers(name):
     assert violated(DEEP_TEST, name, kaiming_times(1.04)) == {suite.DEEP}
 
 
+@pytest.mark.large_draws
 def test_a_nonlinearity_that_fails_on_tiny_signals_is_seen_at_depth_only(monkeypatch):
     healthy = nn.GELU.forward
     monkeypatch.setattr(nn.GELU, "forward", lambda self, z: healthy(self, z) * (1 + 1.0 * (z.abs() < 1e-4)))
@@ -232,6 +236,7 @@ def test_a_table_with_another_gain_leads_elsewhere():
     assert violated(test, "tanh", target) == {suite.GAIN}
 
 
+@pytest.mark.large_draws
 def test_what_is_not_finite_is_a_counterexample(monkeypatch):
     monkeypatch.setattr(nn.GELU, "forward", lambda self, z: functional.gelu(z) / 0.0)
 

@@ -268,6 +268,7 @@ def test_autocast_to_something_else_than_bfloat16_is_seen(dtype, monkeypatch):
     assert found == {(suite.PRODUCT, "linear_autocast"), (suite.PRODUCT, "conv_autocast")}
 
 
+@pytest.mark.large_draws
 @proves("propagation.precision.forward.scale", "propagation.precision.backward.scale")
 @pytest.mark.parametrize(
     ("setting", "dtype", "error"),
@@ -311,6 +312,7 @@ def flushing(healthy):
     return lambda self, inputs: Flushed.apply(healthy(self, Flushed.apply(inputs)))
 
 
+@pytest.mark.large_draws
 @proves(suite.ZEROS, suite.VANISHING)
 def test_flushed_subnormal_numbers_are_seen_forward_and_backward(monkeypatch):
     plant(monkeypatch, Patch(torch.nn.Linear, "forward", flushing))
@@ -381,6 +383,7 @@ def test_a_target_that_fails_is_a_counterexample():
     assert violated(NETWORK_TEST, target, path="high_relu(64, inputs=64)")
 
 
+@pytest.mark.large_draws
 def test_networks_under_autocast_keep_enough_directions_to_see_what_they_state(seed):
     """Rounding hides directions of the inputs (layer.worth_keeping): one in ten at least is left."""
     subject = suite.on(

@@ -43,6 +43,7 @@ BLOCKS = suite.test_second_moments_grow_block_by_block_as_they_should
 LINKS = suite.test_sums_and_gradients_pass_through_every_block
 
 
+@pytest.mark.large_draws
 @A_COUNT
 @pytest.mark.parametrize("read", [steps_located, steps_shaped])
 def test_steps_of_healthy_blocks_have_p_values_no_smaller_than_they_should_be(read, generator):
@@ -52,6 +53,7 @@ def test_steps_of_healthy_blocks_have_p_values_no_smaller_than_they_should_be(re
         assert no_oftener(np.sum(p_values <= level), REPLICATES, level)
 
 
+@pytest.mark.large_draws
 def test_a_stated_error_of_what_blocks_add_is_seen(generator):
     stated = steps_located(block_steps(generator, 600)).detectable.value / 100
 
@@ -65,6 +67,7 @@ def test_a_step_that_is_not_finite_is_broken(read, step):
     assert read([step]).broken
 
 
+@pytest.mark.large_draws
 @A_COUNT
 def test_increments_of_fair_signs_have_p_values_no_smaller_than_they_should_be(generator):
     def one():
@@ -158,6 +161,7 @@ def test_a_scaled_branch_is_seen(order, family, test, monkeypatch):
         assert adds_less_by(1 - SCALED**2, claim.effect)
 
 
+@pytest.mark.large_draws
 def test_a_gradient_that_skips_the_shortcut_is_seen(monkeypatch):
     monkeypatch.setattr(Bottleneck, "add", lambda block, shortcut, branch: shortcut.detach() + branch)
 
@@ -253,6 +257,7 @@ def dead():
     return target_of(kaiming_normal_=lambda weight, **options: nn.init.zeros_(weight))
 
 
+@pytest.mark.large_draws
 @proves(suite.FIRST)
 def test_gradients_that_do_not_reach_the_first_layer_are_seen():
     assert "root mean square of the gradient" in violation(suite.FIRST, LINKS, dead(), pre).note
@@ -263,6 +268,7 @@ def test_networks_that_are_dead_do_not_grow():
     assert "zero" in violation("propagation.residual.growth", BLOCKS, dead(), pre).note
 
 
+@pytest.mark.large_draws
 def test_the_size_of_the_first_gradient_is_recorded():
     claims = {claim.subject.path: claim for claim in answers(LINKS, target_of()) if claim.family == suite.FIRST}
 

@@ -99,6 +99,7 @@ def drawn(generator, networks=LIVING, scale=1.0, spread=1.0):
     return Travel(squares, (step,) * LAYERS)
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize("name", ["location", "spread"])
 def test_exact_p_values_are_uniform(name, generator):
     found = [READINGS[name][1](drawn(generator)).p for _ in range(REPLICATES)]
@@ -116,6 +117,7 @@ def test_no_level_is_exceeded(name, generator):
         assert no_oftener((found <= level).sum(), REPLICATES, level)
 
 
+@pytest.mark.large_draws
 @pytest.mark.parametrize("sign", [-1, 1])
 @pytest.mark.parametrize("name", ["location", "mean", "spread"])
 def test_a_stated_effect_is_detected_each_time(name, sign, generator):
@@ -223,6 +225,7 @@ def test_uniform_weights_are_told_from_normal_ones_by_where_the_logs_end():
     assert "forward.mean" not in found  # whose expectation is the same
 
 
+@pytest.mark.large_draws
 def test_fan_out_for_fan_in_is_seen_where_widths_differ():
     """Of two networks of 48 and 32 in turn; the stacked side must not count."""
 

@@ -103,23 +103,27 @@ def scaled(factor, which=lambda call: True):
     return target_of(kaiming_uniform_=kaiming_uniform_)
 
 
+@pytest.mark.large_draws
 def test_a_third_more_than_is_stated_of_scale_is_seen_by_all_layers_together():
     # 0.9 % is stated, which is CHERNOFF_DEVIATES = 9.2 standard errors. 1.2 % is 12.3, and the screen asks for 4.45.
     assert {"forward.scale", "backward.scale"} <= violated(LAYERS, scaled(1.012), "256x256")
 
 
+@pytest.mark.large_draws
 def test_a_wrong_layer_is_seen_by_itself():
     found = violated(LAYERS, scaled(0.9, lambda call: call % 50 == 7), "fan_out-relu-48x80")
 
     assert {"forward.layer", "backward.layer"} <= found
 
 
+@pytest.mark.large_draws
 def test_trajectories_see_a_wrong_scale_by_mean_square_and_by_ranks():
     found = violated(TRAJECTORIES, scaled(1.02), "16x16")
 
     assert {f"trajectory.{way}.{name}" for way in ("forward", "backward") for name in ("mean", "location")} <= found
 
 
+@pytest.mark.large_draws
 def test_trajectories_tell_normal_weights_from_uniform_ones_by_ranks():
     normal = target_of(kaiming_uniform_=lambda weight, **options: nn.init.kaiming_normal_(weight, **options))
 
@@ -128,6 +132,7 @@ def test_trajectories_tell_normal_weights_from_uniform_ones_by_ranks():
     assert any("trajectory.forward.location" in found for found in looks)
 
 
+@pytest.mark.large_draws
 def test_a_missing_gain_is_seen_in_every_network():
     for wanted in ("256x256", "fan_in-relu-48x80", "fan_out-relu-48x80"):
         assert "forward.layer" in violated(LAYERS, Target("missing gain", faults.missing_gain), wanted)

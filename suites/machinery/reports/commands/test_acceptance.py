@@ -48,6 +48,7 @@ def refusal(*arguments, **options):
     return str(error.value)
 
 
+@pytest.mark.run_folders
 def test_an_accepted_run_is_read_as_the_run_that_it_was(made, tmp_path):
     accepted = accept(made, "2.13.0", tmp_path / "accepted", replace=False)
     read = read_run(accepted.folder)
@@ -63,6 +64,7 @@ def test_an_accepted_run_is_read_as_the_run_that_it_was(made, tmp_path):
     assert accepted.bytes == sum(map(len, content(accepted.folder).values()))
 
 
+@pytest.mark.run_folders
 def test_the_plan_of_an_accepted_run_is_handed_on_by_its_usual_name(made, tmp_path):
     folder = accept(made, "old", tmp_path, replace=False).folder
 
@@ -70,6 +72,7 @@ def test_the_plan_of_an_accepted_run_is_handed_on_by_its_usual_name(made, tmp_pa
     assert read_plan(folder / file_names.PLAN) == made.plan
 
 
+@pytest.mark.run_folders
 def test_what_the_gate_added_stays_behind(made, tmp_path):
     for name in ("verdict.json", "verdict.md", "page.html"):
         (made.folder / name).write_text("large")
@@ -126,6 +129,7 @@ def test_a_run_that_claims_nothing_is_refused(tmp_path):
     assert refusal(run(), "old", tmp_path) == "run claims nothing"
 
 
+@pytest.mark.run_folders
 def test_a_name_that_is_taken_is_replaced_on_request_only(made, tmp_path):
     folder = accept(made, "old", tmp_path, replace=False).folder
     before = content(folder)
@@ -138,6 +142,7 @@ def test_a_name_that_is_taken_is_replaced_on_request_only(made, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["old", "run"]
 
 
+@pytest.mark.run_folders
 def test_a_run_that_takes_too_much_is_refused_with_its_size(made, tmp_path, monkeypatch):
     monkeypatch.setattr(acceptance, "MOST_BYTES", 3000)
 
@@ -148,6 +153,7 @@ def test_a_run_that_takes_too_much_is_refused_with_its_size(made, tmp_path, monk
     assert content(tmp_path / "accepted") == {}
 
 
+@pytest.mark.run_folders
 @pytest.mark.parametrize("step", ["write_record", "write_atomically"])
 def test_a_write_that_fails_leaves_what_was_accepted_before(made, tmp_path, monkeypatch, step):
     folder = accept(made, "old", tmp_path, replace=False).folder
@@ -164,6 +170,7 @@ def test_a_write_that_fails_leaves_what_was_accepted_before(made, tmp_path, monk
     assert sorted(path.name for path in tmp_path.iterdir()) == ["old", "run"]
 
 
+@pytest.mark.run_folders
 def test_a_replacement_that_cannot_be_put_in_place_leaves_what_was_accepted_before(made, tmp_path, monkeypatch):
     folder = accept(made, "old", tmp_path, replace=False).folder
     rename, calls = type(folder).rename, []
@@ -191,6 +198,7 @@ def accepted_runs(tmp_path, monkeypatch):
     return tmp_path / "accepted"
 
 
+@pytest.mark.run_folders
 def test_the_command_says_what_to_do_next(made, accepted_runs, capsys):
     assert command_line.run(["accept", str(made.folder), "--as", "2.13.0"]) == 0
 
@@ -201,6 +209,7 @@ def test_the_command_says_what_to_do_next(made, accepted_runs, capsys):
     )
 
 
+@pytest.mark.run_folders
 def test_gating_against_an_accepted_run_is_gating_against_the_run(made, accepted_runs, tmp_path, capsys):
     candidate = write(tmp_path / "candidate", run(claim(), violated(dtype="bfloat16"), contract(), digests={"a": "c"}))
     code = command_line.run(["gate", str(made.folder), str(candidate)])
@@ -245,6 +254,7 @@ def scratch(tmp_path_factory):
     return tmp_path_factory.mktemp("packed") / "plan.json"
 
 
+@pytest.mark.run_folders
 @given(st.binary(max_size=200))
 def test_what_is_packed_is_read_by_its_usual_name(scratch, content):
     for old in (scratch, packed(scratch)):
@@ -258,6 +268,7 @@ def test_what_is_packed_is_read_by_its_usual_name(scratch, content):
     assert (stored(path), read_stored(path)) == (path, b"itself")
 
 
+@pytest.mark.run_folders
 @given(data=st.data())
 def test_a_packed_file_that_was_damaged_is_refused_or_reads_the_same(scratch, data):
     original = run_folder.claim_line(claim()) * 3
@@ -293,6 +304,7 @@ def test_a_packed_file_that_is_none_is_named(made, tmp_path, name):
         read_run(folder)
 
 
+@pytest.mark.run_folders
 def test_a_named_pipe_is_not_waited_for(made, tmp_path):
     folder = accept(made, "old", tmp_path, replace=False).folder
     packed(folder / file_names.PLAN).unlink()

@@ -59,6 +59,7 @@ def refusal(*runs):
     return str(error.value)
 
 
+@pytest.mark.run_folders
 @given(places=st.lists(st.integers(0, 3), min_size=len(CLAIMS), max_size=len(CLAIMS)), every_case=st.booleans())
 def test_the_parts_of_a_run_are_the_whole_again(places, every_case):
     parts = [
@@ -321,6 +322,7 @@ def parts(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.run_folders
 def test_the_command_makes_a_run_that_can_be_gated(parts, capsys):
     assert command_line.run(["merge", "a", "b", "--into", "new/merged"]) == 0
     assert capsys.readouterr().out == "2 runs merged into new/merged: 9 claims\n"

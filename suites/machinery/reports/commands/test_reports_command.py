@@ -363,6 +363,7 @@ def with_models(folders, baseline, candidate):
     return ["gate", str(base), str(folder)]
 
 
+@pytest.mark.run_folders
 def test_a_gate_reads_the_records_of_both_folders_by_itself(folders, capsys):
     faulty = model_records.with_error(model_records.candidate_record(), "blocks.0.act", 168.0)
     command = with_models(folders, model_records.record(), faulty)

@@ -133,6 +133,7 @@ def test_a_single_region_differs_as_often_as_its_p_value_says(mass, healthy):
     assert np.mean(found <= 0.2) > 0.05  # not an empty promise, coarse as the counts of a small sample are
 
 
+@pytest.mark.large_draws
 def test_draws_that_repeat_each_other_are_what_the_p_values_do_not_cover(generator):
     found = np.array([samples.p for samples in small_samples(200, generator, times=4)])
 

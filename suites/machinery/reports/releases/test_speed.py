@@ -142,6 +142,7 @@ def chain(generator, long=1.0, noise=NOISE):
 CHAINS = 20
 
 
+@pytest.mark.run_folders
 @pytest.mark.draws(ALARM, "a count of workloads, each of which is told with chance FAMILY / 16 at most")
 @pytest.mark.parametrize("noise", [NOISE, (0.02,) * 7], ids=["uneven", "even"])
 def test_sound_chains_agree_with_their_long_links(generator, noise):

@@ -45,6 +45,7 @@ def data_of(page: str) -> dict:
     return json.loads(Elements(page).inside["script"][0])
 
 
+@pytest.mark.pages
 def test_the_essentials_are_there_without_a_script(page_of_all):
     text = Elements(page_of_all).text
 
@@ -163,6 +164,7 @@ def test_markup_in_a_record_is_text_in_markdown_too(hostile):
     assert set(cells) == {len(hostile.columns), 7, 4}, "nobody's bar ends a cell"
 
 
+@pytest.mark.pages
 def test_the_same_records_give_the_same_page(tmp_path, page_of_all):
     first = histories.view(tmp_path)
     days = [column.facts["recorded"] for column in first.columns]
@@ -211,6 +213,7 @@ def many(tmp_path_factory):
     return histories.view(tmp_path_factory.mktemp("many"), runs, timed=False)
 
 
+@pytest.mark.pages
 def test_a_page_of_22_releases_is_small(many):
     page = render_history(many)
 

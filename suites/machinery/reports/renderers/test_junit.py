@@ -83,6 +83,7 @@ def test_hostile_text_stays_text(text):
     assert len(suite[0]) == 1
 
 
+@pytest.mark.pages
 @given(st.text())
 def test_any_text_leaves_it_well_formed(text):
     cases_of(run(claim(statement=text)), run(violated(note=text, statement=text)))

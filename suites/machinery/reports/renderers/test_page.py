@@ -123,6 +123,7 @@ def test_each_section_that_has_something_to_say_is_there_and_linked(page):
     assert {"weights", "scale", "depth", "training", "speed", "claims", "faults", "environments"} <= named
 
 
+@pytest.mark.pages
 def test_without_sketches_clock_and_faults_no_section_is_empty():
     made = material()
     sides = [run(*side.claims.values(), label=side.label, plan=side.plan) for side in (made.baseline, made.candidate)]
@@ -134,6 +135,7 @@ def test_without_sketches_clock_and_faults_no_section_is_empty():
     assert "Speed was not measured" in page
 
 
+@pytest.mark.pages
 def test_a_run_that_crashed_has_a_page_too():
     made = material()
     crashed = run(label="candidate", plan=made.candidate.plan, environment=None, failure=failure())
@@ -160,6 +162,7 @@ def test_the_security_policy_names_the_style_and_the_script_that_are_there(page)
     assert "unsafe" not in policy
 
 
+@pytest.mark.pages
 @pytest.mark.parametrize("which", ["page", "hostile"])
 def test_nothing_is_loaded_and_no_attribute_runs_or_styles(which, request):
     elements = Elements(request.getfixturevalue(which))
@@ -470,6 +473,7 @@ def test_where_rounding_leaves_nothing_to_tell_there_is_a_gap():
     assert np.flatnonzero(found.by_step.candidate > 1).tolist() == [1]
 
 
+@pytest.mark.pages
 def test_training_that_changed_comes_first_then_float32_and_the_rest_is_named():
     subjects = [
         Subject(f"SGD(lr={place})", (), dtype, path="tutorial")
@@ -507,6 +511,7 @@ def test_a_side_that_recorded_no_training_is_not_drawn_and_nothing_departs():
     assert len(plots.losses(found).axes) == 1
 
 
+@pytest.mark.pages
 def test_sides_of_other_sizes_are_drawn_beside_each_other_and_not_compared():
     runs = trained(training_arrays(numbers()), training_arrays(numbers(steps=9, layers=5)))
     (found,) = training_curves(runs)
@@ -565,6 +570,7 @@ def test_numbers_of_any_size_are_drawn_or_left_as_gaps(kind, where, value):
     assert len(section(runs).shown) == 1
 
 
+@pytest.mark.pages
 @pytest.mark.parametrize(("steps", "layers"), [(1, 1), (1, 3), (6, 1)])
 def test_a_single_step_and_a_single_layer_are_drawn(steps, layers):
     found = training_arrays(numbers(steps, layers))
@@ -675,6 +681,7 @@ def test_what_is_no_fault_matrix_is_refused_in_one_line(tmp_path, content):
 # Writing
 
 
+@pytest.mark.pages
 def test_a_page_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     made, path = material(), tmp_path / "page.html"
     path.write_text("an earlier page")
@@ -758,6 +765,7 @@ def model_section(made):
     return Elements(made.page().partition('<section id="model"')[2].partition("</section>")[0]).text
 
 
+@pytest.mark.pages
 def test_a_model_has_a_section_with_its_verdict_modules_tensors_training_times_and_advice(own):
     text = " ".join(model_section(own).split())
 
@@ -781,6 +789,7 @@ def test_a_model_has_a_section_with_its_verdict_modules_tensors_training_times_a
         assert said in text, said
 
 
+@pytest.mark.pages
 def test_the_section_is_linked_and_is_the_first(own):
     page = own.page()
 
@@ -792,6 +801,7 @@ def test_without_a_model_there_is_no_section(page):
     assert 'id="model"' not in page
 
 
+@pytest.mark.pages
 def test_a_bar_is_as_long_as_its_share_on_a_scale_that_all_share(own):
     rows = re.findall(
         r'<li class="(fine|warn|bad)">.*?<rect class="bar-\1"[^>]* width="([\d.]+)".*?<path[^>]* d="M([\d.]+)',
@@ -821,6 +831,7 @@ def many(count):
     return records(*sides)
 
 
+@pytest.mark.pages
 def test_a_large_model_shows_the_farthest_modules_and_folds_the_others_away():
     made = material(claims=1, model=many(700))
     page, own = made.page(), made.view.model
@@ -832,6 +843,7 @@ def test_a_large_model_shows_the_farthest_modules_and_folds_the_others_away():
     assert len(page) < 2 << 20
 
 
+@pytest.mark.pages
 def test_a_model_that_could_not_be_asked_has_a_section_that_says_so():
     text = model_section(material(claims=1, model=Records(Recorded(record()), Recorded(None, "it left no model.json"))))
 

@@ -378,5 +378,6 @@ def test_a_filter_answers_at_once(opened, large):
     assert seconds < MOST_SECONDS
 
 
+@pytest.mark.pages
 def test_core_subjects_are_drawn(written):
     assert f"<code>{CORE.key}</code>" in written

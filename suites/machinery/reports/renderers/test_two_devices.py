@@ -32,6 +32,7 @@ def page(verdict):
     return render_page(gate_view(verdict, base, candidate, references={}), evidence(verdict, base, candidate))
 
 
+@pytest.mark.pages
 def test_the_same_on_both_devices_passes(folders, capsys):
     base, _ = folders
     twin = base.parent / "twin"
@@ -63,6 +64,7 @@ def test_what_is_known_of_the_processor_is_no_news_of_the_card(verdict):
     assert CARD not in known
 
 
+@pytest.mark.pages
 def test_the_commands_to_repeat_ask_both_devices(folders, capsys):
     assert report(["gate", *map(str, folders)]) == STOP
 

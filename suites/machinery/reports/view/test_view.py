@@ -43,6 +43,7 @@ def test_a_renderer_knows_the_view_and_not_what_it_is_gathered_from(renderer):
 CLOCK = pairing(timed(), regressed("init/trunc_normal_"), guards=[guard()])
 
 
+@pytest.mark.pages
 def test_every_renderer_shows_the_same_bottom_line_reasons_and_workloads():
     made = material(claims=2, clock=CLOCK)
     view, page, out = made.view, made.page(), io.StringIO()
