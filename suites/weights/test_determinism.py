@@ -22,11 +22,17 @@ GRAIN_SIZE) from which on torch may share an operation among threads."""
 THREADS = (1, 2, 3)
 """One, two, and a number that divides no size of ours."""
 
+SEED_BITS = 32
+"""Bits of a seed that count: all that torch's CPU generator (mt19937) takes, of the 64 that are documented."""
+
 CALLS = 3
 """A call may differ from the first by what the first has left behind; the third tells whether it alternates."""
 
 REPEATED = Question[None]("weights.determinism.seed", "gives the same weights, bit for bit, after the same manual_seed")
 SEEDED = Question[None]("weights.determinism.other_seed", "gives other weights after another manual_seed")
+BITS = Question[None](
+    "weights.determinism.seed_bits", "gives other weights after a seed of which any one of 32 bits differs"
+)
 SUCCESSIVE = Question[None]("weights.determinism.successive", "gives other weights at each call")
 STATE = Question[None]("weights.determinism.state", "repeats its weights from a restored generator state")
 FORKED = Question[None]("weights.determinism.fork", "keeps to its stream in and after fork_rng")
@@ -59,6 +65,19 @@ def test_the_seed_decides_the_weights(case: Case, findings: Findings, target: Ta
     settle(findings, findings.asked(REPEATED), repeats)
     settle(findings, findings.asked(SEEDED), differs_by_seed)
     settle(findings, findings.asked(SUCCESSIVE), differs_by_call)
+
+
+@asks_exactly(BITS, about=[{"shape": SIZES[0], "dtype": "float32"}])
+def test_every_bit_of_the_seed_counts(case: Case, findings: Findings, target: Target) -> None:
+    stream, seed = Stream(case.subject, target), findings.seed("one")
+
+    def differs_by_bit() -> None:
+        seed_of: dict[bytes, int] = {}
+        for other_seed in (seed, *(seed ^ 1 << bit for bit in range(SEED_BITS))):
+            known = seed_of.setdefault(stream.bytes(other_seed), other_seed)
+            assert known == other_seed, f"seeds {known} and {other_seed} gave the same weights"
+
+    settle(findings, findings.asked(BITS), differs_by_bit)
 
 
 @asks_exactly(STATE, FORKED, about=ABOUT)

@@ -312,6 +312,12 @@ def seeded_by_the_operating_system(fill, tensor, options):
     return fill(tensor, **vars(options))
 
 
+@seen_by((determinism.BITS, determinism.test_every_bit_of_the_seed_counts))
+def takes_sixteen_bits_of_the_seed(fill, tensor, options):
+    torch.manual_seed(torch.initial_seed() & 0xFFFF)
+    return fill(tensor, **vars(options))
+
+
 @seen_by((determinism.SUCCESSIVE, SEED_TEST))
 def reseeds_at_each_call(fill, tensor, options):
     torch.manual_seed(torch.initial_seed())
