@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 
 import numpy as np
 import pytest
@@ -17,9 +18,10 @@ from fixtures.statistics.judgement import CONFIRM, SCREEN, judge
 from fixtures.statistics.laws import Normal, Uniform, grid_law, promised_law
 from fixtures.statistics.pvalues import coins_excess_p
 from fixtures.target.target import load_target
-from fixtures.weights.anywhere import Series, most_correlated, series_of
+from fixtures.weights.anywhere import SECONDS, Series, most_correlated, most_dependent_triple, series_of
 from fixtures.weights.anywhere_questions import anywhere_questions, commonest, comparable
 from fixtures.weights.blocks import Windows
+from fixtures.weights.recurrence import MARGIN, SIGNS
 from suites.machinery.chance import ALARM, FAR, FAR_MISS, SURE, fresh_seed, no_oftener
 from suites.weights.test_anywhere import ANYWHERE, DRAWS, SHAPE
 
@@ -58,6 +60,22 @@ def test_the_most_correlated_distance_is_that_of_brute_force(bits):
     assert found.count == differing[found.distance]
     assert found.pairs == len(bits) - found.distance
     assert deviates[found.distance] == pytest.approx(max(deviates.values()))
+
+
+@pytest.mark.large_draws
+@given(st.lists(st.booleans(), min_size=3, max_size=40))
+def test_the_most_dependent_triple_is_that_of_brute_force(bits):
+    found = most_dependent_triple(np.array(bits))
+
+    n = len(bits)
+    odd = {}
+    for second, third in itertools.product(SECONDS, range(1 - n, n)):
+        places = [i for i in range(n) if 0 <= i + second < n and 0 <= i + third < n]
+        if places and third not in (0, second):
+            odd[second, third] = len(places), sum(bits[i] ^ bits[i + second] ^ bits[i + third] for i in places)
+    deviates = {at: abs(count - 2 * ones) / math.sqrt(count) for at, (count, ones) in odd.items()}
+    assert odd[found.second, found.third] == (found.triples, found.count)
+    assert deviates[found.second, found.third] == pytest.approx(max(deviates.values()))
 
 
 @given(st.lists(st.integers(-3, 3), min_size=2, max_size=70))
@@ -149,8 +167,8 @@ REPLICATES = 300
 
 
 @pytest.mark.large_draws
-@pytest.mark.draws(3 * 4 * ALARM, "three levels of four readings")
-@pytest.mark.parametrize("name", ["signs", "sizes", "ties", "distance"])
+@pytest.mark.draws(3 * 5 * ALARM, "three levels of five readings")
+@pytest.mark.parametrize("name", ["signs", "triples", "sizes", "ties", "distance"])
 def test_a_level_is_not_exceeded_by_torchs_own(name):
     about, question = Subject("kaiming_normal_", (64, 64), nonlinearity="relu"), asked(name)
     p = np.array([question.read(series_of(about, 1 << 14, fresh_seed() + 2 * k, TORCH)).p for k in range(REPLICATES)])
@@ -162,7 +180,8 @@ def test_a_level_is_not_exceeded_by_torchs_own(name):
 def test_half_types_are_not_asked_for_single_weights(dtype):
     names = {question.family.rpartition(".")[2] for question in anywhere_questions(subject(dtype=dtype))}
 
-    assert names == {"blocks", "signs"} | ({"sizes", "ties", "distance"} if dtype not in HALF_TYPES else set())
+    single = set() if dtype in HALF_TYPES else {"sizes", "ties", "distance"}
+    assert names == {"blocks", "signs", "triples", "recurrence"} | single
 
 
 # Stated effects
@@ -188,6 +207,19 @@ def test_signs_that_follow_those_at_any_distance_are_detected(distance, generato
         signs[place] = signs[place - distance]
 
     assert trips("signs", values.abs() * torch.from_numpy(signs))
+
+
+@pytest.mark.draws(FAR_MISS, "a stated effect and a quarter more is missed")
+@pytest.mark.parametrize(("second", "third"), [(1, 2), (1, -3), (8, 4321), (16, N // 2)])
+def test_signs_that_are_products_of_two_others_are_detected(second, third, generator):
+    values = normals(N)
+    signs, follows = np.sign(values.numpy()), generator.random(N) < far("triples", values)
+    last = max(0, second, third)
+    behind = [last - place for place in (0, second, third) if place != last]
+    for place in np.flatnonzero(follows[max(behind) :]) + max(behind):  # each follows what those before have become
+        signs[place] = math.prod(signs[place - back] for back in behind)
+
+    assert trips("triples", values.abs() * torch.from_numpy(signs))
 
 
 @pytest.mark.draws(FAR_MISS, "a stated effect and a quarter more is missed")
@@ -242,6 +274,41 @@ def test_a_value_of_float64_that_comes_twice_is_looked_at_again():
     assert 1e-8 < reading.p < SCREEN
 
 
+# Registers
+
+
+@SURE
+@pytest.mark.parametrize("initializer", ["kaiming_normal_", "kaiming_uniform_"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_torchs_own_signs_are_those_of_no_short_register(initializer, dtype):
+    about = subject(initializer, dtype)
+
+    assert series_of(about, 4 * SIGNS, fresh_seed(), TORCH).recurrence is None
+
+
+@SURE
+@pytest.mark.parametrize("taps", [(1, 2), (103, 250), (1000, SIGNS // 2 - MARGIN)])
+def test_signs_of_a_register_are_seen(taps, generator):
+    bits = generator.random(SIGNS) < 0.5
+    for place in range(max(taps), SIGNS):
+        bits[place] = bits[place - taps[0]] ^ bits[place - taps[1]]
+    spoilt = normals(SIGNS).abs() * torch.from_numpy(1.0 - 2.0 * bits).float()
+
+    broken = asked("recurrence").read(series(spoilt)).broken
+    length = int(re.fullmatch(rf"{SIGNS} signs are those of a shift register of (\d+) bits", broken)[1])
+    assert length <= max(taps)  # it is shorter where the taps' polynomial has factors
+
+
+@SURE
+def test_a_register_is_looked_for_in_what_one_seed_made():
+    values = series(torch.cat([torch.ones(500), normals(500)]))
+
+    assert values.recurrence is None
+    assert Series(values.values, values.law, seeded=(500,)).recurrence == (
+        "500 signs are those of a shift register of 0 bits"
+    )
+
+
 # Seeds
 
 
@@ -260,4 +327,4 @@ def test_weights_that_are_not_finite_violate_what_counts_them():
     values = normals(1000)
     values[17] = math.nan
 
-    assert all(asked(name).read(series(values)).p == 0 for name in ("signs", "sizes", "ties", "distance"))
+    assert all(asked(name).read(series(values)).p == 0 for name in ("signs", "triples", "sizes", "ties", "distance"))
