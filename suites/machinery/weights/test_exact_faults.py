@@ -503,6 +503,20 @@ def draws_again_for_a_parameter(fill, tensor, options):
     return tensor
 
 
+@seen_by(able("settings"))
+def draws_as_autocast_says(fill, tensor, options):
+    fill(tensor, **vars(options))
+    with torch.no_grad():
+        return tensor.copy_(tensor.bfloat16()) if torch.is_autocast_cpu_enabled() else tensor
+
+
+@seen_by(able("settings"))
+def draws_again_where_it_is_to_repeat(fill, tensor, options):
+    for _ in range(1 + torch.are_deterministic_algorithms_enabled()):
+        fill(tensor, **vars(options))
+    return tensor
+
+
 @seen_by(able("generator"))
 def draws_too_wide_from_a_generator(fill, tensor, options):
     filled = fill(tensor, **vars(options))
