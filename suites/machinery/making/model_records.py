@@ -56,6 +56,7 @@ def computed(name: str = "output", error: float = 1.0, **fields: Any) -> Compute
         "elements": 12_288,
         "roundoff": UNIT,
         "sums": 0.0,
+        "operators": 1,
         "norm": NORM,
         "peak": 4.0,
         "projections": (3.0, -50.0, 41.0, 7.0, -22.0, 60.0, -1.0, 18.0),

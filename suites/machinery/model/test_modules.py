@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from fixtures.model import numbers as numbers_module
-from fixtures.model.allowance import departure
+from fixtures.model.allowance import allowed, departure
 from fixtures.model.carried import Keeper
 from fixtures.model.modules import Manner, called_modules, figures, manner_of, passed, projections, sender, source_of
 from fixtures.model.numbers import Condition, numbers_of, plan_of
@@ -134,6 +134,24 @@ def test_rounding_is_a_few_units_and_a_fault_stands_out(outer, asked, monkeypatc
     assert error(healthy, "inner") < 10
     assert 100 < error(faulty, "inner") < 250  # 1e-5 is 168 units
     assert error(faulty, "inner.linear") == error(healthy, "inner.linear")
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_product_of_half_types_that_is_three_percent_off_is_more_than_rounding_allows(dtype, monkeypatch):
+    """Its sums are of a thousand terms, and kept in float32."""
+    model, inputs = nn.Sequential(nn.Linear(1024, 256), nn.ReLU(), nn.Linear(256, 10)).to(dtype), torch.randn(8, 1024)
+    asked = asked_of(model, inputs.to(dtype))
+    healthy = numbers(model, asked)
+    linear = functional.linear
+    monkeypatch.setattr(
+        functional, "linear", lambda x, *others: linear(x, *others) * (1 if x.dtype == torch.float64 else 1.03)
+    )
+    faulty = numbers(model, asked)
+
+    for path in (ROOT, "0", "2"):
+        before, after = (found[path, "eval"].tensors[0] for found in (healthy, faulty))
+        assert before.name == "output"
+        assert after.errors[AS_IT_IS].relative > allowed(before).relative
 
 
 class Beside(nn.ModuleDict):

@@ -46,7 +46,7 @@ TENSOR = ("numbers", "modules", 0, "tensors", 0)
 @pytest.mark.parametrize(
     ("place", "value", "says"),
     [
-        (("schema",), 7, "of schema 7, and 1 is read: run the gate again"),
+        (("schema",), 7, "of schema 7, and 2 is read: run the gate again"),
         (("weather",), 1, "not what a run of a model writes (Object contains unknown field `weather`)"),
         ((*TENSOR, "elements"), -1, "Expected `int` >= 0"),
         ((*TENSOR, "roundoff"), 0.0, "Expected `float` > 0"),

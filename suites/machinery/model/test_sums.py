@@ -55,6 +55,15 @@ def test_the_gradient_of_a_convolution_counts_positions_where_they_are_more_than
     assert terms(lambda: torch.autograd.grad(output, [layer.weight], torch.ones_like(output))) == 4 * 8 * 8
 
 
+@SURE
+def test_operators_that_return_numbers_are_counted():
+    layer, inputs = nn.Sequential(nn.Linear(5, 7), nn.GELU()), torch.zeros(3, 5)
+    with Sums() as sums:
+        layer(inputs).argmax()
+
+    assert sums.operators == 3  # the weight's transpose, the product, GELU; an index is no number
+
+
 def test_a_cast_out_of_float64_is_seen():
     with Sums() as casting:
         torch.zeros(3, dtype=torch.float64).float()

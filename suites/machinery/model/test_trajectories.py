@@ -58,6 +58,11 @@ def test_the_movement_is_what_a_sum_of_that_length_may_differ_by():
     assert movement(784, 2.0**-24) == pytest.approx(SPREAD * math.sqrt(784 / 6 + 1 / 3) * 2.0**-24)
 
 
+@pytest.mark.parametrize("roundoff", [2.0**-8, 2.0**-11])
+def test_half_types_move_by_what_they_store_and_not_by_sums_that_float32_keeps(roundoff):
+    assert movement(784, roundoff) == pytest.approx(SPREAD * math.sqrt(1 / 3) * roundoff, rel=1e-3)
+
+
 @pytest.mark.large_draws
 def test_a_fault_above_the_movement_separates_the_sides_completely(course, monkeypatch):
     """A loss that is a thousandth too large. What a fault of a module does to a loss may have either sign, and be 0."""
