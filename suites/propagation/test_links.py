@@ -97,7 +97,7 @@ CONVOLVED_LARGE = (
 than 65 536 weights. Asked in float32."""
 
 CONVOLVED_IN_HALF = ((16, 3, 3, 3), (6, 4, 3, 3))
-"""Shapes that half types are asked about: their bound is coarse (see fixtures/rounding/convolution.py)."""
+"""Shapes that half types are asked about: their bound is coarser (see fixtures/rounding/convolution.py)."""
 
 DEEP = (
     # widths, layers, inputs, dtype; a single input takes the path of products with a vector
